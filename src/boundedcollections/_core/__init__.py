@@ -1,0 +1,1 @@
+"""Foundations: what every primitive stands on. Private; public names are re-exported above."""

@@ -1,0 +1,166 @@
+"""The only place where item and byte totals change: held, peak, accepted, and left by cause."""
+
+import math
+from typing import NamedTuple
+
+from boundedcollections._core.errors import TooLarge
+from boundedcollections._core.events import RemovalCause
+from boundedcollections._core.units import at_least_one, positive_int
+
+
+class Tally(NamedTuple):
+    """
+    Items and their bytes together, counted since the collection was created.
+
+    >>> Tally(items=2, bytes=120)
+    Tally(items=2, bytes=120)
+    """
+
+    items: int
+    bytes: int
+
+
+class Ledger:
+    """
+    The books of one collection. Its owner calls every method under its own lock.
+
+    **Books first**: a collection admits an item before it stores it, and releases it after it
+    has let go. So the books are never below the truth, and whatever interrupts a write between
+    two lines (a signal handler, a destructor that the garbage collector runs) may use the same
+    collection and still finds the bound kept. For the same reason no method makes a call
+    between its test and its booking: CPython runs foreign code only at calls and jumps.
+
+    >>> ledger = Ledger("history", max_items=None, max_bytes=100)
+    >>> ledger.admit(60), ledger.admit(60)
+    (True, False)
+    >>> ledger.shortage(60)
+    <RemovalCause.SIZE: 'size'>
+    >>> ledger.release(60, RemovalCause.SIZE)
+    >>> ledger.admit(60), ledger.items, ledger.bytes
+    (True, 1, 60)
+
+    Attributes:
+        items: how many items are held.
+        bytes: the sum of their sizes.
+        peak_items: the most items ever held.
+        peak_bytes: the most bytes ever held.
+        rejected: how many items were refused because one alone exceeds the bound.
+        byte_limit: `max_bytes`, or infinity without that bound.
+    """
+
+    __slots__ = (
+        "_item_limit",
+        "_tallies",
+        "_where",
+        "byte_limit",
+        "bytes",
+        "items",
+        "peak_bytes",
+        "peak_items",
+        "rejected",
+        "_accepted_bytes",
+        "_accepted_items",
+    )
+
+    def __init__(self, where: str, *, max_items: int | None, max_bytes: int | None) -> None:
+        at_least_one(max_items=max_items, max_bytes=max_bytes)
+        self._where = where
+        self._item_limit = _limit("max_items", max_items)
+        self.byte_limit = _limit("max_bytes", max_bytes)
+        self.items = self.bytes = 0
+        self.peak_items = self.peak_bytes = 0
+        self.rejected = 0
+        self._accepted_items = self._accepted_bytes = 0
+        self._tallies = {cause: [0, 0] for cause in RemovalCause}
+
+    @property
+    def max_items(self) -> int | None:
+        """The bound in items, if there is one."""
+        return None if self._item_limit == math.inf else int(self._item_limit)
+
+    @property
+    def max_bytes(self) -> int | None:
+        """The bound in bytes, if there is one."""
+        return None if self.byte_limit == math.inf else int(self.byte_limit)
+
+    @property
+    def accepted(self) -> Tally:
+        """What was ever admitted: what is held plus everything that left."""
+        return Tally(self._accepted_items, self._accepted_bytes)
+
+    @property
+    def left(self) -> dict[RemovalCause, Tally]:
+        """What left, by cause; every cause is present."""
+        return {cause: Tally(*tally) for cause, tally in self._tallies.items()}
+
+    def admit(self, size: int) -> bool:
+        """Book one item of `size` bytes if it fits; otherwise book nothing and return False."""
+        items = self.items + 1
+        total = self.bytes + size
+        if items > self._item_limit or total > self.byte_limit:
+            return False
+        self.items = items
+        self.bytes = total
+        self._accepted_items += 1
+        self._accepted_bytes += size
+        if items > self.peak_items:
+            self.peak_items = items
+        if total > self.peak_bytes:
+            self.peak_bytes = total
+        return True
+
+    def shortage(self, size: int = 0, *, items: int = 1) -> RemovalCause | None:
+        """Return which bound `items` more of `size` bytes together would break, None if none."""
+        if self.bytes + size > self.byte_limit:
+            return RemovalCause.SIZE
+        if self.items + items > self._item_limit:
+            return RemovalCause.COUNT
+        return None
+
+    def release(self, size: int, cause: RemovalCause, *, items: int = 1) -> None:
+        """Book out `items` items of `size` bytes together."""
+        self.items -= items
+        self.bytes -= size
+        tally = self._tallies[cause]
+        tally[0] += items
+        tally[1] += size
+
+    def turn_away(self, size: int, cause: RemovalCause) -> None:
+        """Book an item that was accepted and had to leave at once, so that no count is lost."""
+        self._accepted_items += 1
+        self._accepted_bytes += size
+        tally = self._tallies[cause]
+        tally[0] += 1
+        tally[1] += size
+
+    def reject(self, size: int) -> TooLarge:
+        """Count an item that alone exceeds the bound, and return the error to raise."""
+        self.rejected += 1
+        return TooLarge(self._where, size=size, limit=int(self.byte_limit))
+
+    def resize(self, *, max_items: int | None = None, max_bytes: int | None = None) -> None:
+        """Change the bounds that are given. The owner evicts until `shortage` is None."""
+        item_limit = self._item_limit if max_items is None else positive_int("max_items", max_items)
+        byte_limit = self.byte_limit if max_bytes is None else positive_int("max_bytes", max_bytes)
+        self._item_limit = item_limit
+        self.byte_limit = byte_limit
+
+    def restate(self, items: int, size: int) -> None:
+        """Book what an owner really holds after an exception struck in the middle of a write."""
+        self.items = items
+        self.bytes = size
+        self._accepted_items = items + sum(tally[0] for tally in self._tallies.values())
+        self._accepted_bytes = size + sum(tally[1] for tally in self._tallies.values())
+
+    def check(self, items: int, size: int) -> None:
+        """Assert that the books equal what the owner counted, and keep every bound."""
+        assert (self.items, self.bytes) == (items, size), (self.items, self.bytes, items, size)
+        assert 0 <= self.items <= self.peak_items
+        assert 0 <= self.bytes <= self.peak_bytes
+        assert self.shortage(items=0) is None, (self.items, self.bytes)
+        assert self._accepted_items == items + sum(t[0] for t in self._tallies.values())
+        assert self._accepted_bytes == size + sum(t[1] for t in self._tallies.values())
+
+
+def _limit(name: str, value: int | None) -> float:
+    return math.inf if value is None else positive_int(name, value)
