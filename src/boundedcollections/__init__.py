@@ -1,0 +1,40 @@
+"""
+Collections whose bounds are honest in bytes, for long-running services.
+
+>>> from boundedcollections import BoundedHistory
+>>> BoundedHistory("abcde", max_items=3).since(0)
+Batch(items=('c', 'd', 'e'), missed=2, first_seq=2, next_seq=5)
+"""
+
+from boundedcollections._core.batch import Batch
+from boundedcollections._core.errors import BoundedError, Closed, Lagged, TooLarge, WouldBlock
+from boundedcollections._core.events import RemovalCause
+from boundedcollections._core.ledger import Tally
+from boundedcollections._core.sizing import deep_size
+from boundedcollections._core.units import GiB, KiB, MiB
+from boundedcollections.history import BoundedHistory, HistoryStatistics
+
+__all__ = [
+    "Batch",
+    "BoundedError",
+    "BoundedHistory",
+    "Closed",
+    "GiB",
+    "HistoryStatistics",
+    "KiB",
+    "Lagged",
+    "MiB",
+    "RemovalCause",
+    "Tally",
+    "TooLarge",
+    "WouldBlock",
+    "deep_size",
+]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415  # only who asks pays for it
+
+        return version("boundedcollections")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

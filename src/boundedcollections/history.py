@@ -6,16 +6,19 @@ newest items within its bounds; at the bound the oldest is evicted, and the numb
 never used twice tell every reader how many items are gone.
 """
 
+import operator
 import secrets
+import sys
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from functools import partial
+from itertools import islice
+from typing import Any, Generic, TypeVar, overload
 
 from boundedcollections._core.batch import Batch
+from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger, Tally
 from boundedcollections._core.sizing import deep_size
@@ -27,9 +30,7 @@ from boundedcollections._core.units import (
 )
 
 T = TypeVar("T")
-
-_COMPACT_FROM = 32
-"""Evicted slots are cut off the list's front once there are this many, and half of it is them."""
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +69,20 @@ class HistoryStatistics:
     listener_errors: int
 
 
-class _Entry(NamedTuple, Generic[T]):
-    seq: int
-    size: int
-    since: float
-    item: T
+class _Entry(Generic[T]):
+    """One item and what the books know of it; `seq` is given when it is stored."""
+
+    __slots__ = ("item", "seq", "since", "size")
+
+    def __init__(self, item: T, size: int, since: float) -> None:
+        self.item = item
+        self.seq = -1
+        self.size = size
+        self.since = since
 
 
-_seq_of = attrgetter("seq")
+_Departure = tuple[int, T, RemovalCause]
+_seq_of = operator.attrgetter("seq")
 
 
 class BoundedHistory(Sequence[T]):
@@ -101,8 +108,8 @@ class BoundedHistory(Sequence[T]):
     handler, a destructor, and from `on_evict`. None waits for anything but the lock. Sizes are
     measured, and listeners called, without the lock; iteration goes over a snapshot.
 
-    **Complexity**: `append`, index and `len` are O(1) amortised, `since` is O(log n) plus what
-    it returns. With ``unique=True`` an append of an item that is held moves O(n) pointers.
+    **Complexity**: `append`, `len` and index are O(1); `since` and `last` cost what they return.
+    With ``unique=True``, index, `since` and an eviction are O(n).
 
     **When not to use it**: for readers that wait for new items, take a `Broadcast`; where only
     one reader takes each item, a `DropOldestChannel`.
@@ -112,7 +119,8 @@ class BoundedHistory(Sequence[T]):
         max_items: the most items to hold.
         max_bytes: the most bytes to hold, as `sizeof` counts them.
         max_age_seconds: how long an item may be held; it is gone at the first look after that.
-            Seconds are those of `clock`. One of the three bounds is required.
+            Seconds are those of `clock`. One of the three bounds is required; this one alone
+            bounds time, not memory.
         sizeof: the bytes of one item; called once per append, without the lock. By default
             `deep_size` where `max_bytes` is given; otherwise nothing is measured.
         unique: hold equal items once. A repeated item moves to the end under a new number;
@@ -134,13 +142,13 @@ class BoundedHistory(Sequence[T]):
         "_clock",
         "_entries",
         "_epoch",
-        "_head",
         "_ledger",
         "_lock",
         "_max_age_seconds",
         "_next_seq",
         "_notify",
         "_sizeof",
+        "_unique",
         "name",
     )
 
@@ -157,4 +165,410 @@ class BoundedHistory(Sequence[T]):
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        pass
+        at_least_one(max_items=max_items, max_bytes=max_bytes, max_age_seconds=max_age_seconds)
+        self.name = name
+        where = type(self).__name__ if name is None else f"{type(self).__name__} {name!r}"
+        self._ledger = Ledger(where, max_items=max_items, max_bytes=max_bytes)
+        self._max_age_seconds = _age(max_age_seconds)
+        self._sizeof = deep_size if sizeof is None and max_bytes is not None else sizeof
+        self._notify = Notifier(on_evict)
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._epoch = secrets.token_hex(8)
+        self._next_seq = 0
+        self._entries: dict[int, _Entry[T]] = {}
+        self._by_item: dict[T, _Entry[T]] = {}
+        self._unique = unique
+        self.extend(items)
+
+    @property
+    def epoch(self) -> str:
+        """Sixteen random hexadecimal digits that tell this history's numbers from all others'."""
+        return self._epoch
+
+    @property
+    def first_seq(self) -> int:
+        """The number of the oldest item held; `next_seq` when there is none."""
+        return self._under_lock(lambda _: self._first_seq())
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next item will get."""
+        return self._next_seq
+
+    @property
+    def max_items(self) -> int | None:
+        """The bound in items, or None."""
+        return self._ledger.max_items
+
+    @property
+    def max_bytes(self) -> int | None:
+        """The bound in bytes, or None."""
+        return self._ledger.max_bytes
+
+    @property
+    def max_age_seconds(self) -> float | None:
+        """The bound in seconds, or None."""
+        return self._max_age_seconds
+
+    @property
+    def current_bytes(self) -> int:
+        """The bytes held, as `sizeof` counted them; 0 when nothing is measured."""
+        return self._under_lock(lambda _: self._ledger.bytes)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most bytes ever held."""
+        return self._ledger.peak_bytes
+
+    def append(self, item: T) -> int:
+        """
+        Add `item` as the newest and return its number; O(1).
+
+        >>> BoundedHistory(max_items=2).append("first")
+        0
+
+        Raises:
+            TooLarge: `item` alone exceeds `max_bytes`; nothing was changed.
+            Exception: whatever `sizeof` raises, or a TypeError for what it returned; likewise.
+        """
+        size = 0 if self._sizeof is None else measured_size(self._sizeof(item))
+        return self._under_lock(partial(self._store, _Entry(item, size, self._now())))
+
+    def extend(self, items: Iterable[T]) -> None:
+        """
+        Append each of `items`, one by one, so that an endless iterable needs no endless memory.
+
+        >>> history = BoundedHistory(max_items=2)
+        >>> history.extend("abc")
+        >>> history
+        <BoundedHistory items=2/2>
+
+        Raises:
+            TooLarge: an item alone exceeds `max_bytes`; those before it were appended.
+        """
+        for item in items:
+            self.append(item)
+
+    def since(self, seq: int) -> Batch[T]:
+        """
+        Return the items numbered `seq` and later, and how many of those are gone.
+
+        >>> history = BoundedHistory("abcde", max_items=3)
+        >>> history.since(1)
+        Batch(items=('c', 'd', 'e'), missed=1, first_seq=2, next_seq=5)
+        >>> history.since(5)
+        Batch(items=(), missed=0, first_seq=5, next_seq=5)
+
+        Args:
+            seq: the `next_seq` of the reader's last `Batch`; 0 for a new reader.
+
+        Raises:
+            ValueError: `seq` is negative or has not been reached: its `epoch` is another.
+        """
+        asked = non_negative_int("seq", seq)
+
+        def look(_: list[_Departure[T]]) -> tuple[list[_Entry[T]], int, int]:
+            newer = max(self._next_seq - asked, 0)
+            return self._newest(newer), self._first_seq(), self._next_seq
+
+        entries, first_seq, next_seq = self._under_lock(look)
+        if asked > next_seq:
+            raise ValueError(f"seq must be at most next_seq, which is {next_seq}, got {asked}")
+        held = [entry for entry in entries if entry.seq >= asked]
+        return Batch(
+            items=tuple(entry.item for entry in held),
+            missed=max(first_seq - asked, 0),
+            first_seq=held[0].seq if held else next_seq,
+            next_seq=next_seq,
+        )
+
+    def last(self, n: int) -> tuple[T, ...]:
+        """
+        Return the newest `n` items, oldest first; all of them when there are fewer.
+
+        >>> BoundedHistory("abcde", max_items=3).last(2)
+        ('d', 'e')
+
+        Raises:
+            ValueError: `n` is negative.
+        """
+        count = non_negative_int("n", n)
+        return tuple(entry.item for entry in self._under_lock(lambda _: self._newest(count)))
+
+    def snapshot(self) -> tuple[T, ...]:
+        """
+        Return all items held at this moment, oldest first.
+
+        >>> BoundedHistory("abc", max_items=2).snapshot()
+        ('b', 'c')
+        """
+        held = self._under_lock(lambda _: list(self._entries.values()))
+        return tuple(entry.item for entry in held)
+
+    def clear(self) -> None:
+        """
+        Evict everything with the cause CLEARED; the numbers go on.
+
+        >>> history = BoundedHistory("abc", max_items=3)
+        >>> history.clear()
+        >>> history.since(0)
+        Batch(items=(), missed=3, first_seq=3, next_seq=3)
+        """
+
+        def empty(left: list[_Departure[T]]) -> None:
+            for seq in list(self._entries):
+                self._remove(seq, RemovalCause.CLEARED, left)
+
+        self._under_lock(empty)
+
+    def resize(
+        self,
+        *,
+        max_items: int | None = None,
+        max_bytes: int | None = None,
+        max_age_seconds: float | None = None,
+    ) -> None:
+        """
+        Change the bounds that are given, and evict at once what exceeds them.
+
+        >>> history = BoundedHistory("abc", max_items=3)
+        >>> history.resize(max_items=1)
+        >>> list(history)
+        ['c']
+
+        Args:
+            max_items: the most items to hold from now on.
+            max_bytes: the most bytes to hold from now on.
+            max_age_seconds: how long an item may be held from now on.
+
+        Raises:
+            TypeError: no bound was given, or `max_bytes` for a history that measures nothing.
+            ValueError: a bound is below 1, or a time is not above 0; nothing was changed.
+        """
+        at_least_one(max_items=max_items, max_bytes=max_bytes, max_age_seconds=max_age_seconds)
+        if max_bytes is not None and self._sizeof is None:
+            raise TypeError("max_bytes needs sizes, and this history was created without sizeof")
+        age = _age(max_age_seconds)
+
+        def shrink(left: list[_Departure[T]]) -> None:
+            self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
+            if age is not None:
+                self._max_age_seconds = age
+            self._make_room(0, items=0, left=left)
+
+        self._under_lock(shrink)
+
+    def statistics(self) -> HistoryStatistics:
+        """
+        Return the figures of this moment; looking changes none of them, but for what is overdue.
+
+        >>> BoundedHistory("abc", max_items=2).statistics().left[RemovalCause.COUNT]
+        Tally(items=1, bytes=0)
+        """
+        return self._under_lock(
+            lambda _: HistoryStatistics(
+                items=self._ledger.items,
+                current_bytes=self._ledger.bytes,
+                peak_items=self._ledger.peak_items,
+                peak_bytes=self._ledger.peak_bytes,
+                max_items=self._ledger.max_items,
+                max_bytes=self._ledger.max_bytes,
+                max_age_seconds=self._max_age_seconds,
+                first_seq=self._first_seq(),
+                next_seq=self._next_seq,
+                accepted=self._ledger.accepted,
+                left=self._ledger.left,
+                rejected=self._ledger.rejected,
+                listener_errors=self._notify.errors,
+            )
+        )
+
+    def __len__(self) -> int:
+        return self._under_lock(lambda _: len(self._entries))
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        if isinstance(index, slice):
+            return self.snapshot()[index]
+        position = operator.index(index)
+        entry = self._under_lock(lambda _: self._at(position))
+        if entry is None:
+            raise IndexError(f"index {position} is out of range")
+        return entry.item
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.snapshot())
+
+    def __reversed__(self) -> Iterator[T]:
+        return reversed(self.snapshot())
+
+    def index(self, value: Any, start: int = 0, stop: int = sys.maxsize) -> int:
+        """Return the position of the first item equal to `value`; O(n), over one snapshot."""
+        return self.snapshot().index(value, start, stop)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BoundedHistory):
+            return NotImplemented
+        return self.snapshot() == other.snapshot()
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, like every sequence that grows
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f" {self.name!r}"
+        return f"<{type(self).__name__}{name} {self._ledger}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        entries, next_seq = self._under_lock(
+            lambda _: (list(self._entries.values()), self._next_seq)
+        )
+        now = self._now()
+        return {
+            "settings": {
+                "max_items": self.max_items,
+                "max_bytes": self.max_bytes,
+                "max_age_seconds": self.max_age_seconds,
+                "sizeof": self._sizeof,
+                "unique": self._unique,
+                "on_evict": self._notify.listener,
+                "name": self.name,
+                "clock": self._clock,
+            },
+            "entries": [
+                (entry.seq, entry.item, entry.size, now - entry.since) for entry in entries
+            ],
+            "next_seq": next_seq,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        BoundedHistory.__init__(self, **state["settings"])
+        now = self._now()
+        for seq, item, size, age in state["entries"]:
+            entry = _Entry(item, size, now - age)
+            self._next_seq = seq
+            self._under_lock(partial(self._store, entry))
+        self._next_seq = state["next_seq"]
+
+    def _now(self) -> float:
+        return 0.0 if self._max_age_seconds is None else self._clock()
+
+    def _under_lock(self, act: Callable[[list[_Departure[T]]], R]) -> R:
+        """Run `act` on a settled history under the lock; afterwards tell what left."""
+        now = self._now()
+        left: list[_Departure[T]] = []
+        try:
+            with self._lock:
+                try:
+                    self._expire(now, left)
+                    return act(left)
+                except TooLarge:
+                    raise
+                except BaseException:
+                    self._restate(left)
+                    raise
+        finally:
+            self._notify(left)
+
+    def _store(self, entry: _Entry[T], left: list[_Departure[T]]) -> int:
+        if entry.size > self._ledger.byte_limit:
+            raise self._ledger.reject(entry.size)
+        if self._unique and (twin := self._by_item.get(entry.item)) is not None:
+            self._remove(twin.seq, RemovalCause.REPLACED, left)
+        while not self._ledger.admit(entry.size):
+            if not self._entries:
+                return self._turn_away(entry, left)
+            self._make_room(entry.size, items=1, left=left)
+        # No call between these lines: a number is given and used before anything can interrupt.
+        entry.seq = self._next_seq
+        self._entries[entry.seq] = entry
+        self._next_seq = entry.seq + 1
+        if self._unique:
+            self._register(entry, left)
+        return entry.seq
+
+    def _turn_away(self, entry: _Entry[T], left: list[_Departure[T]]) -> int:
+        """Let `entry` go at once: a write that it interrupted has booked the whole bound."""
+        cause = self._ledger.shortage(entry.size) or RemovalCause.SIZE
+        self._ledger.turn_away(entry.size, cause)
+        entry.seq = self._next_seq
+        self._next_seq = entry.seq + 1
+        left.append((entry.seq, entry.item, cause))
+        return entry.seq
+
+    def _make_room(self, size: int, *, items: int, left: list[_Departure[T]]) -> None:
+        while self._entries and (cause := self._ledger.shortage(size, items=items)):
+            self._remove(self._first_seq(), cause, left)
+
+    def _expire(self, now: float, left: list[_Departure[T]]) -> None:
+        if self._max_age_seconds is None:
+            return
+        while (oldest := self._at(0)) and now - oldest.since >= self._max_age_seconds:
+            self._remove(oldest.seq, RemovalCause.EXPIRED, left)
+
+    def _remove(self, seq: int, cause: RemovalCause, left: list[_Departure[T]]) -> None:
+        entry = self._entries.pop(seq, None)
+        if entry is None:  # something that interrupted this write was quicker
+            return
+        self._ledger.release(entry.size, cause)
+        left.append((seq, entry.item, cause))
+        if self._unique and self._by_item.get(entry.item) is entry:
+            del self._by_item[entry.item]
+
+    def _register(self, entry: _Entry[T], left: list[_Departure[T]]) -> None:
+        """Make `entry` the one of its equals; the newest stays, if an interruption added one."""
+        while (twin := self._by_item.setdefault(entry.item, entry)) is not entry:
+            older = min(twin, entry, key=_seq_of)
+            self._remove(older.seq, RemovalCause.REPLACED, left)
+            if older is entry:
+                return
+
+    def _first_seq(self) -> int:
+        if self._unique:  # repeated items leave holes in the numbers
+            return min(self._entries, default=self._next_seq)
+        return self._next_seq - len(self._entries)
+
+    def _at(self, position: int) -> _Entry[T] | None:
+        if not -len(self._entries) <= position < len(self._entries):
+            return None
+        if self._unique:
+            return list(self._entries.values())[position]
+        base = self._first_seq() if position >= 0 else self._next_seq
+        return self._entries.get(base + position)
+
+    def _newest(self, count: int) -> list[_Entry[T]]:
+        """Return the last `count` entries, oldest first, at the cost of those alone."""
+        while True:
+            try:
+                newest = list(islice(reversed(self._entries.values()), count))
+            except RuntimeError:  # a finalizer changed the history between two allocations
+                continue
+            return newest[::-1]
+
+    def _restate(self, left: list[_Departure[T]]) -> None:
+        """Bring the books in line with the entries, after an exception in the middle."""
+        self._by_item = {}
+        for entry in list(self._entries.values()) if self._unique else ():
+            self._register(entry, left)
+        held = list(self._entries.values())
+        self._ledger.restate(len(held), sum(entry.size for entry in held))
+
+    def _check(self) -> None:
+        """Assert the invariants."""
+        with self._lock:
+            held = list(self._entries.values())
+            self._ledger.check(len(held), sum(entry.size for entry in held))
+            seqs = [entry.seq for entry in held]
+            assert seqs == list(self._entries) == sorted(set(seqs)), seqs
+            if self._unique:
+                assert list(self._by_item.values()) == held
+            else:
+                assert self._by_item == {}
+                assert seqs == list(range(self._next_seq - len(held), self._next_seq)), seqs
+            assert self._ledger.accepted.items <= self._next_seq
+
+
+def _age(seconds: float | None) -> float | None:
+    return None if seconds is None else positive_seconds("max_age_seconds", seconds)

@@ -88,7 +88,7 @@ class Notifier(Generic[*Departure]):
         for departure in remaining:
             try:
                 listener(*departure)
-            except Exception:
+            except Exception:  # noqa: BLE001  # a listener may raise anything; the log has it
                 with self._count_lock:
                     self.errors += 1
                 _log.exception("a listener of departures raised; the collection is unharmed")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import RemovalCause
-from boundedcollections._core.units import at_least_one, positive_int
+from boundedcollections._core.units import positive_int
 
 
 class Tally(NamedTuple):
@@ -49,6 +49,8 @@ class Ledger:
     """
 
     __slots__ = (
+        "_accepted_bytes",
+        "_accepted_items",
         "_item_limit",
         "_tallies",
         "_where",
@@ -58,12 +60,9 @@ class Ledger:
         "peak_bytes",
         "peak_items",
         "rejected",
-        "_accepted_bytes",
-        "_accepted_items",
     )
 
     def __init__(self, where: str, *, max_items: int | None, max_bytes: int | None) -> None:
-        at_least_one(max_items=max_items, max_bytes=max_bytes)
         self._where = where
         self._item_limit = _limit("max_items", max_items)
         self.byte_limit = _limit("max_bytes", max_bytes)
@@ -103,10 +102,8 @@ class Ledger:
         self.bytes = total
         self._accepted_items += 1
         self._accepted_bytes += size
-        if items > self.peak_items:
-            self.peak_items = items
-        if total > self.peak_bytes:
-            self.peak_bytes = total
+        self.peak_items = max(self.peak_items, items)
+        self.peak_bytes = max(self.peak_bytes, total)
         return True
 
     def shortage(self, size: int = 0, *, items: int = 1) -> RemovalCause | None:
@@ -151,6 +148,17 @@ class Ledger:
         self.bytes = size
         self._accepted_items = items + sum(tally[0] for tally in self._tallies.values())
         self._accepted_bytes = size + sum(tally[1] for tally in self._tallies.values())
+
+    def __str__(self) -> str:
+        parts = [
+            f"{unit}={held}/{limit}"
+            for unit, held, limit in (
+                ("items", self.items, self.max_items),
+                ("bytes", self.bytes, self.max_bytes),
+            )
+            if limit is not None
+        ]
+        return " ".join(parts) or f"items={self.items}"
 
     def check(self, items: int, size: int) -> None:
         """Assert that the books equal what the owner counted, and keep every bound."""
