@@ -317,8 +317,8 @@ class BoundedHistory(Sequence[T]):
         """
 
         def empty(left: list[_Departure[T]]) -> None:
-            for seq in list(self._entries):
-                self._remove(seq, RemovalCause.CLEARED, left)
+            for entry in list(self._entries.values()):
+                self._remove(entry, RemovalCause.CLEARED, left)
 
         self._under_lock(empty)
 
@@ -476,7 +476,7 @@ class BoundedHistory(Sequence[T]):
         if entry.size > self._ledger.byte_limit:
             raise self._ledger.reject(entry.size)
         if self._unique and (twin := self._by_item.get(entry.item)) is not None:
-            self._remove(twin.seq, RemovalCause.REPLACED, left)
+            self._remove(twin, RemovalCause.REPLACED, left)
         while not self._ledger.admit(entry.size):
             if not self._entries:
                 return self._turn_away(entry, left)
@@ -499,31 +499,35 @@ class BoundedHistory(Sequence[T]):
         return entry.seq
 
     def _make_room(self, size: int, *, items: int, left: list[_Departure[T]]) -> None:
-        while self._entries and (cause := self._ledger.shortage(size, items=items)):
-            self._remove(self._first_seq(), cause, left)
+        while (cause := self._ledger.shortage(size, items=items)) and (oldest := self._at(0)):
+            self._remove(oldest, cause, left)
 
     def _expire(self, now: float, left: list[_Departure[T]]) -> None:
         if self._max_age_seconds is None:
             return
         while (oldest := self._at(0)) and now - oldest.since >= self._max_age_seconds:
-            self._remove(oldest.seq, RemovalCause.EXPIRED, left)
+            self._remove(oldest, RemovalCause.EXPIRED, left)
 
-    def _remove(self, seq: int, cause: RemovalCause, left: list[_Departure[T]]) -> None:
-        entry = self._entries.pop(seq, None)
-        if entry is None:  # something that interrupted this write was quicker
-            return
+    def _remove(self, entry: _Entry[T], cause: RemovalCause, left: list[_Departure[T]]) -> None:
+        if self._unique:
+            self._unregister(entry, left)
+        if self._entries.pop(entry.seq, None) is None:
+            return  # something that interrupted this write was quicker
         self._ledger.release(entry.size, cause)
-        left.append((seq, entry.item, cause))
-        if self._unique and self._by_item.get(entry.item) is entry:
-            del self._by_item[entry.item]
+        left.append((entry.seq, entry.item, cause))
 
     def _register(self, entry: _Entry[T], left: list[_Departure[T]]) -> None:
         """Make `entry` the one of its equals; the newest stays, if an interruption added one."""
         while (twin := self._by_item.setdefault(entry.item, entry)) is not entry:
             older = min(twin, entry, key=_seq_of)
-            self._remove(older.seq, RemovalCause.REPLACED, left)
+            self._remove(older, RemovalCause.REPLACED, left)
             if older is entry:
                 return
+
+    def _unregister(self, entry: _Entry[T], left: list[_Departure[T]]) -> None:
+        registered = self._by_item.pop(entry.item, entry)
+        if registered is not entry:  # another one took its place meanwhile
+            self._register(registered, left)
 
     def _first_seq(self) -> int:
         if self._unique:  # repeated items leave holes in the numbers
@@ -531,10 +535,9 @@ class BoundedHistory(Sequence[T]):
         return self._next_seq - len(self._entries)
 
     def _at(self, position: int) -> _Entry[T] | None:
-        if not -len(self._entries) <= position < len(self._entries):
-            return None
         if self._unique:
-            return list(self._entries.values())[position]
+            held = list(self._entries.values())
+            return held[position] if -len(held) <= position < len(held) else None
         base = self._first_seq() if position >= 0 else self._next_seq
         return self._entries.get(base + position)
 
@@ -548,12 +551,13 @@ class BoundedHistory(Sequence[T]):
             return newest[::-1]
 
     def _restate(self, left: list[_Departure[T]]) -> None:
-        """Bring the books in line with the entries, after an exception in the middle."""
+        """Bring books, entries and bounds in line, after an exception in the middle."""
         self._by_item = {}
         for entry in list(self._entries.values()) if self._unique else ():
             self._register(entry, left)
         held = list(self._entries.values())
         self._ledger.restate(len(held), sum(entry.size for entry in held))
+        self._make_room(0, items=0, left=left)
 
     def _check(self) -> None:
         """Assert the invariants."""

@@ -1,0 +1,36 @@
+"""After every test, every collection that it created must still keep its invariants."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+import boundedcollections
+from boundedcollections.testing import check_invariants
+
+CHECKED = tuple(
+    cls
+    for name in boundedcollections.__all__
+    if isinstance(cls := getattr(boundedcollections, name), type) and hasattr(cls, "_check")
+)
+
+
+@pytest.fixture(autouse=True)
+def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    created: list[weakref.ref[object]] = []
+
+    def recorded(cls: type) -> object:
+        original = cls.__init__  # type: ignore[misc]
+
+        def initialise(self: object, *args: object, **kwargs: object) -> None:
+            original(self, *args, **kwargs)
+            created.append(weakref.ref(self))
+
+        return initialise
+
+    for cls in CHECKED:
+        monkeypatch.setattr(cls, "__init__", recorded(cls))
+    yield
+    gc.collect()  # destructors of this test must not speak up in the next one
+    check_invariants(*(alive for ref in created if (alive := ref()) is not None))

@@ -1,0 +1,70 @@
+"""
+Strike a piece of code at every point where CPython may run somebody else's code.
+
+Signal handlers, asynchronous exceptions and thread switches strike where a function starts and
+where a call has returned. A profile function is told of exactly these points; so by running an
+operation again and again, and acting at the first point, then at the second, and so on, a test
+visits every interruption that there can be. (Destructors run by the garbage collector have a few
+points more on 3.11; stress tests aim at those.)
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+_POINTS = frozenset({"call", "return", "c_return"})
+
+
+def interrupted_everywhere(
+    prepare: Callable[[], Callable[[], object]],
+    strike: Callable[[], object],
+    *,
+    within: str,
+    at_most: int = 2_000,
+) -> Iterator[int]:
+    """
+    Run ``prepare()`` and then what it returns, once for each point; call `strike` at that point.
+
+    Yields the number of the point after each run, so that the caller checks the outcome. `within`
+    is a part of the file name of the code that is struck. The operation may fail with what
+    `strike` raises, if that is a KeyboardInterrupt.
+    """
+    for point in range(at_most):
+        operation = prepare()
+        striker = _Striker(strike, point, within)
+        previous = sys.getprofile()
+        sys.setprofile(striker)
+        try:
+            operation()
+        except KeyboardInterrupt:
+            if not striker.has_struck:
+                raise
+        finally:
+            sys.setprofile(previous)
+        if not striker.has_struck:
+            assert point > 0, f"nothing in {within} was ever called"
+            return
+        yield point
+    raise AssertionError(f"more than {at_most} points: is the operation endless?")
+
+
+class _Striker:
+    def __init__(self, strike: Callable[[], object], point: int, within: str) -> None:
+        self._strike = strike
+        self._left = point
+        self._within = within
+        self.has_struck = False
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        if self.has_struck or event not in _POINTS:
+            return
+        code = frame.f_code
+        if self._within not in code.co_filename or code.co_flags & inspect.CO_GENERATOR:
+            return  # a generator that is being closed swallows what strikes it
+        if self._left > 0:
+            self._left -= 1
+            return
+        self.has_struck = True
+        self._strike()
