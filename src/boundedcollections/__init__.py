@@ -13,6 +13,7 @@ from boundedcollections._core.ledger import Tally
 from boundedcollections._core.sizing import deep_size
 from boundedcollections._core.units import GiB, KiB, MiB
 from boundedcollections.history import BoundedHistory, HistoryStatistics
+from boundedcollections.lru import LRUStatistics, SizeAwareLRU
 
 __all__ = [
     "Batch",
@@ -22,9 +23,11 @@ __all__ = [
     "GiB",
     "HistoryStatistics",
     "KiB",
+    "LRUStatistics",
     "Lagged",
     "MiB",
     "RemovalCause",
+    "SizeAwareLRU",
     "Tally",
     "TooLarge",
     "WouldBlock",

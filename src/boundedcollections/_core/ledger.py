@@ -122,6 +122,33 @@ class Ledger:
         tally[0] += items
         tally[1] += size
 
+    def reserve(self, size: int) -> bool:
+        """Book `size` bytes more for an item that is held, if they fit; negative: give back."""
+        total = self.bytes + size
+        if total > self.byte_limit:
+            return False
+        self.bytes = total
+        self.peak_bytes = max(self.peak_bytes, total)
+        return True
+
+    def exchange(
+        self, old: int, new: int, *, reserved: int, cause: RemovalCause | None = None
+    ) -> None:
+        """
+        Book that one item of `old` bytes now has `new`, of which `reserved` are booked already.
+
+        With a `cause` it is another item that took the place, without it the same one.
+        """
+        self.bytes += new - old - reserved
+        if cause is None:
+            self._accepted_bytes += new - old
+        else:
+            self._accepted_items += 1
+            self._accepted_bytes += new
+            tally = self._tallies[cause]
+            tally[0] += 1
+            tally[1] += old
+
     def turn_away(self, size: int, cause: RemovalCause) -> None:
         """Book an item that was accepted and had to leave at once, so that no count is lost."""
         self._accepted_items += 1
@@ -130,10 +157,11 @@ class Ledger:
         tally[0] += 1
         tally[1] += size
 
-    def reject(self, size: int) -> TooLarge:
-        """Count an item that alone exceeds the bound, and return the error to raise."""
+    def reject(self, size: int, *, limit: int | None = None) -> TooLarge:
+        """Count an item that alone exceeds the bound (or `limit`), and return the error to raise."""
         self.rejected += 1
-        return TooLarge(self._where, size=size, limit=int(self.byte_limit))
+        limit = int(self.byte_limit) if limit is None else limit
+        return TooLarge(self._where, size=size, limit=limit)
 
     def resize(self, *, max_items: int | None = None, max_bytes: int | None = None) -> None:
         """Change the bounds that are given. The owner evicts until `shortage` is None."""
