@@ -517,7 +517,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         SizeAwareLRU.__init__(self, **state["settings"])
         for fields in state["entries"]:
-            self._under_lock(partial(self._store, _Entry(*fields)))
+            self._under_lock(partial(self._insert, _Entry(*fields)))
 
     def _measure(self, key: K, value: V) -> _Entry[K, V]:
         key_bytes = measured_size(self._sizeof(key))

@@ -359,6 +359,12 @@ class TestCopies:
         check_invariants(twin, cache)
 
 
+    def test_a_copy_keeps_even_what_a_tighter_bound_would_refuse_today(self) -> None:
+        cache = filled("aaaaaa")
+        cache.resize(max_entry_bytes=2)
+        assert copy.copy(cache) == cache
+
+
 class TestStatistics:
     def test_what_was_accepted_is_held_or_has_left(self) -> None:
         cache = filled("aaaa", "bbbb", "cccc", max_items=5)

@@ -1,0 +1,150 @@
+"""`SizeAwareLRU` against a dict with losses."""
+
+import copy
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from boundedcollections import RemovalCause, SizeAwareLRU, TooLarge
+from boundedcollections.testing import check_invariants
+
+keys = st.integers(0, 6)
+values = st.text("ab", max_size=9)
+
+
+class LRUMachine(RuleBasedStateMachine):
+    """The model is a dict in order of use; a key weighs 1, a value its letters."""
+
+    @initialize(
+        max_bytes=st.integers(1, 20),
+        max_items=st.none() | st.integers(1, 5),
+        max_entry_bytes=st.none() | st.integers(1, 9),
+        locked=st.booleans(),
+    )
+    def create(
+        self, max_bytes: int, max_items: int | None, max_entry_bytes: int | None, locked: bool
+    ) -> None:
+        self.max_bytes, self.max_items, self.max_entry = max_bytes, max_items, max_entry_bytes
+        self.left: list[tuple[int, str, RemovalCause]] = []
+        self.cache: SizeAwareLRU[int, str] = SizeAwareLRU(
+            max_bytes=max_bytes,
+            max_items=max_items,
+            max_entry_bytes=max_entry_bytes,
+            sizeof=lambda thing: 1 if isinstance(thing, int) else len(thing),
+            on_evict=lambda *departure: self.left.append(departure),
+        )
+        self.look = self.cache._get_locked if locked else self.cache.get
+        self.model: dict[int, str] = {}
+        self.expected_left: list[tuple[int, str, RemovalCause]] = []
+        self.hits = self.misses = 0
+
+    def lose(self, key: int, cause: RemovalCause) -> str:
+        value = self.model.pop(key)
+        self.expected_left.append((key, value, cause))
+        return value
+
+    def make_room(self, size: int = 0, items: int = 0, keep: int | None = None) -> None:
+        def held_bytes() -> int:
+            return sum(1 + len(value) for key, value in self.model.items() if key != keep)
+
+        def held_items() -> int:
+            return sum(key != keep for key in self.model)
+
+        while True:
+            oldest = next((key for key in self.model if key != keep), None)
+            if held_bytes() + size > self.max_bytes:
+                cause = RemovalCause.SIZE
+            elif self.max_items is not None and held_items() + items > self.max_items:
+                cause = RemovalCause.COUNT
+            else:
+                return
+            assert oldest is not None
+            self.lose(oldest, cause)
+
+    @rule(key=keys, value=values)
+    def write(self, key: int, value: str) -> None:
+        size = 1 + len(value)
+        if size > min(self.max_bytes, self.max_entry or self.max_bytes):
+            with pytest.raises(TooLarge):
+                self.cache[key] = value
+            if key in self.model:
+                self.lose(key, RemovalCause.REPLACED)
+            return
+        self.make_room(size, 1, keep=key)
+        if key in self.model:
+            self.lose(key, RemovalCause.REPLACED)
+        self.cache[key] = value
+        self.model[key] = value
+
+    @rule(key=keys)
+    def read(self, key: int) -> None:
+        assert self.look(key) == self.model.get(key)
+        if key in self.model:
+            self.hits += 1
+            self.model[key] = self.model.pop(key)
+        else:
+            self.misses += 1
+
+    @rule(key=keys)
+    def look_only(self, key: int) -> None:
+        assert self.cache.peek(key) == self.model.get(key)
+        assert (key in self.cache) == (key in self.model)
+
+    @rule(key=keys)
+    def pop(self, key: int) -> None:
+        expected = self.lose(key, RemovalCause.REMOVED) if key in self.model else None
+        assert self.cache.pop(key, None) == expected
+
+    @rule()
+    def popitem(self) -> None:
+        if not self.model:
+            with pytest.raises(KeyError):
+                self.cache.popitem()
+            return
+        key = next(iter(self.model))
+        assert self.cache.popitem() == (key, self.lose(key, RemovalCause.REMOVED))
+
+    @rule()
+    def clear(self) -> None:
+        for key in list(self.model):
+            self.lose(key, RemovalCause.CLEARED)
+        self.cache.clear()
+
+    @rule(key=keys)
+    def remeasure(self, key: int) -> None:
+        if key not in self.model:
+            with pytest.raises(KeyError):
+                self.cache.remeasure(key)
+            return
+        size = 1 + len(self.model[key])
+        if size > min(self.max_bytes, self.max_entry or self.max_bytes):
+            self.lose(key, RemovalCause.SIZE)
+        else:
+            self.model[key] = self.model.pop(key)
+        assert self.cache.remeasure(key) == size
+
+    @rule(max_bytes=st.integers(1, 20), max_items=st.integers(1, 5), max_entry=st.integers(1, 9))
+    def resize(self, max_bytes: int, max_items: int, max_entry: int) -> None:
+        self.max_bytes, self.max_items, self.max_entry = max_bytes, max_items, max_entry
+        self.make_room()
+        self.cache.resize(max_bytes=max_bytes, max_items=max_items, max_entry_bytes=max_entry)
+
+    @rule()
+    def duplicate(self) -> None:
+        twin = copy.copy(self.cache)
+        assert twin.snapshot() == self.cache.snapshot()
+        check_invariants(twin)
+
+    @invariant()
+    def the_same_is_held_and_lost(self) -> None:
+        assert list(self.cache.items()) == list(self.model.items())
+        assert len(self.cache) == len(self.model)
+        assert self.cache.current_bytes == sum(1 + len(value) for value in self.model.values())
+        assert self.left == self.expected_left
+        statistics = self.cache.statistics()
+        assert (statistics.hits, statistics.misses) == (self.hits, self.misses)
+        check_invariants(self.cache)
+
+
+TestLRUMachine = LRUMachine.TestCase

@@ -1,0 +1,155 @@
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+from stress.storm import for_a_while, storm, switching_often
+
+from boundedcollections import SizeAwareLRU
+from boundedcollections.testing import check_invariants
+
+
+class SlowKey:
+    """A key whose hash and comparison are Python code, where another thread may step in."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __hash__(self) -> int:
+        return self.number % 7
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SlowKey) and self.number == other.number
+
+
+class Reentrant(SlowKey):
+    """A key whose comparison now and then uses the cache it is a key of."""
+
+    cache: SizeAwareLRU[Any, Any]
+
+    def __eq__(self, other: object) -> bool:
+        if random.random() < 0.05:
+            self.cache.put(Reentrant(random.randint(0, 40)), "x")
+        return super().__eq__(other)
+
+    __hash__ = SlowKey.__hash__
+
+
+def weigh(thing: object) -> int:
+    return len(thing) if isinstance(thing, str) else 1
+
+
+@for_a_while
+@pytest.mark.parametrize("key", [int, str, SlowKey, Reentrant])
+@pytest.mark.parametrize("hit", ["get", "_get_locked"])
+def test_books_and_bounds_hold_under_threads(
+    seconds: float, key: Callable[[int], Any], hit: str
+) -> None:
+    left = []
+    cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(
+        max_bytes=120,
+        max_items=20,
+        sizeof=weigh,
+        on_evict=lambda *departure: left.append(departure),
+    )
+    Reentrant.cache = cache
+    look = getattr(cache, hit)
+
+    def a_key() -> Any:
+        return key(random.randint(0, 40))
+
+    def read() -> None:
+        value = look(a_key())
+        assert value is None or set(value) <= {"v", "x"}
+
+    def write() -> None:
+        cache[a_key()] = "v" * random.randint(0, 15)
+        assert cache.current_bytes <= 120
+
+    def remove() -> None:
+        cache.pop(a_key(), None)
+        cache.setdefault(a_key(), "v")
+        if random.random() < 0.02:
+            cache.clear()
+        if random.random() < 0.02:
+            cache.resize(max_bytes=random.randint(40, 120), max_items=random.randint(5, 20))
+
+    def look_around() -> None:
+        assert len(list(cache.items())) <= 20
+        a_key() in cache  # noqa: B015  # it must not raise
+
+    storm(read, read, write, write, remove, look_around, seconds=seconds)
+    check_invariants(cache)
+    assert len(cache) + len(left) == cache.statistics().accepted.items
+
+
+@for_a_while
+def test_values_whose_destructors_use_the_cache_leave_the_books_right(seconds: float) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            cache.put(random.randint(0, 30), "x")
+            cache.get(0)
+
+    cache: SizeAwareLRU[int, Any] = SizeAwareLRU(max_bytes=60, sizeof=lambda _: 1)
+
+    def write() -> None:
+        cache[random.randint(0, 30)] = Dying()
+
+    storm(write, write, lambda: cache.pop(random.randint(0, 30), None), seconds=seconds)
+    check_invariants(cache)
+    cache.clear()
+
+
+@for_a_while
+def test_signals_that_raise_leave_the_lock_free_and_the_totals_right(seconds: float) -> None:
+    class Alarm(Exception):
+        pass
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise Alarm
+
+    cache: SizeAwareLRU[int, str] = SizeAwareLRU(max_bytes=100, sizeof=weigh)
+    previous = signal.signal(signal.SIGALRM, ring)
+    rung = 0
+    deadline = time.monotonic() + seconds
+    try:
+        while time.monotonic() < deadline:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 3e-4))
+                while True:
+                    cache[random.randint(0, 50)] = "v" * random.randint(0, 20)
+                    cache.get(random.randint(0, 50))
+            except Alarm:
+                rung += 1
+            assert not cache._lock._is_owned()  # type: ignore[attr-defined]
+            check_invariants(cache)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert rung > 10
+
+
+def test_a_write_never_hides_its_key_from_a_reader() -> None:
+    cache: SizeAwareLRU[str, int] = SizeAwareLRU({"key": 0}, max_bytes=10_000)
+    over = threading.Event()
+    absent = []
+
+    def read() -> None:
+        while not over.is_set():
+            if cache.get("key") is None:
+                absent.append(True)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    with switching_often():
+        for reader in readers:
+            reader.start()
+        for number in range(20_000):
+            cache["key"] = number
+        over.set()
+        for reader in readers:
+            reader.join()
+    assert not absent
