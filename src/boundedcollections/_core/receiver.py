@@ -1,0 +1,204 @@
+"""Receiving, the same for every stream: how one reader takes, waits, and hears of its gaps."""
+
+import enum
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+from boundedcollections._core.batch import Batch
+from boundedcollections._core.errors import Closed, WouldBlock
+from boundedcollections._core.units import positive_int, positive_seconds
+from boundedcollections._core.waiters import TaskWaiter, Waiter, checkpoint
+
+
+class Nothing(enum.Enum):
+    """What there is to take from a stream without items; None may be an item."""
+
+    NOTHING = enum.auto()
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+Take = Callable[[], R | Nothing]
+
+NOTHING: Final = Nothing.NOTHING
+_MOST_IN_A_ROW: Final = 64
+"""After so many single receives that did not have to wait, the next one lets other tasks run."""
+
+
+class Receiver(ABC, Generic[T]):
+    """
+    The receiving side of a stream. A stream says what there is to take; this says how to wait.
+
+    **Take after wake**: every way to receive takes its items in one step after its last
+    ``await``. A receiver that is cancelled, or runs out of time, has taken nothing.
+
+    Attributes:
+        missed: how many items were lost just before the one received last.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    missed: int
+    _lock: threading.RLock
+    _receiver: Take[Any] | None
+    """The receiver that is waiting, known by what it takes."""
+    _in_a_row: int
+
+    async def receive(self, timeout_seconds: float | None = None) -> T:
+        """
+        Wait for the next item and take it; `missed` then says how many were lost before it.
+
+        A receiver that is cancelled loses nothing: the item stays, and is the next. After 64
+        items in a row that were there already, it lets other tasks run once.
+
+        Args:
+            timeout_seconds: how long to wait at most; None waits for as long as it takes.
+
+        Raises:
+            Closed: the stream was closed, and everything in it has been received.
+            TimeoutError: no item came in time.
+            RuntimeError: another receiver is waiting; there may be one at a time.
+        """
+        seconds = _seconds(timeout_seconds)
+        if self._in_a_row < _MOST_IN_A_ROW:
+            with self._lock:
+                self._claim(None)
+                item = self._take_one()
+            if item is not NOTHING:
+                self._in_a_row += 1
+                return item
+        return await self._wait_and(self._take_one, seconds)
+
+    async def receive_many(
+        self,
+        max_items: int | None = None,
+        max_bytes: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Batch[T]:
+        """
+        Wait until there is something, then take all there is, up to the first limit.
+
+        The batch never crosses a gap: what its `missed` counts was lost before its first item.
+        A receiver that is cancelled loses nothing. When items are there already, other tasks run
+        once before they are taken.
+
+        Args:
+            max_items: take at most so many.
+            max_bytes: take at most so many bytes, but always one item.
+            timeout_seconds: how long to wait at most; None waits for as long as it takes.
+
+        Raises:
+            Closed: the stream was closed, and everything in it has been received.
+            TimeoutError: no item came in time.
+            TypeError: `max_bytes` for a stream that counts no bytes.
+            RuntimeError: another receiver is waiting; there may be one at a time.
+        """
+        take = self._batch_of(max_items, max_bytes)
+        return await self._wait_and(take, _seconds(timeout_seconds))
+
+    def receive_nowait(self) -> T:
+        """
+        Take the next item if there is one; `missed` then says how many were lost before it.
+
+        Raises:
+            WouldBlock: there is no item.
+            Closed: the stream was closed, and everything in it has been received.
+            RuntimeError: another receiver is waiting; there may be one at a time.
+        """
+        with self._lock:
+            self._claim(None)
+            item = self._take_one()
+        if item is NOTHING:
+            raise WouldBlock(f"{self._where()} is empty")
+        return item
+
+    def __aiter__(self) -> "Receiver[T]":
+        return self
+
+    async def __anext__(self) -> Batch[T]:
+        try:
+            return await self.receive_many()
+        except Closed:
+            raise StopAsyncIteration from None
+
+    @abstractmethod
+    def _where(self) -> str:
+        """Name the stream for people."""
+
+    @abstractmethod
+    def _counts_bytes(self) -> bool:
+        """Say whether items have sizes here."""
+
+    @abstractmethod
+    def _is_ready(self) -> bool:
+        """Say, without the lock, whether there is something to take, or the end to tell."""
+
+    @abstractmethod
+    def _take_one(self) -> T | Nothing:
+        """Take the next item, under the lock; raise Closed at the end."""
+
+    @abstractmethod
+    def _take_many(self, max_items: int | None, max_bytes: int | None) -> Batch[T] | Nothing:
+        """Take the next batch, under the lock; raise Closed at the end."""
+
+    @abstractmethod
+    def _park(self, waiter: Waiter) -> None:
+        """Have `waiter` woken when there is something new, under the lock."""
+
+    @abstractmethod
+    def _unpark(self) -> None:
+        """Forget the waiter that was parked, if it was not woken."""
+
+    async def _wait_and(self, take: Take[R], seconds: float | None) -> R:
+        """Let others run, by waiting or, if there is no need to wait, by one yield; then take."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        self._in_a_row = 0
+        try:
+            if self._is_ready():
+                with self._lock:
+                    self._claim(take)
+                await checkpoint()
+            while True:
+                left = None if deadline is None else deadline - time.monotonic()
+                with self._lock:
+                    taken = self._attempt(take, left)
+                    if taken is not NOTHING:
+                        return taken
+                    waiter = TaskWaiter()
+                    self._park(waiter)
+                if not self._is_ready():  # else a signal handler was quicker than the parking
+                    await waiter.sleep(left)
+        finally:
+            self._release(take)
+
+    def _attempt(self, take: Take[R], left: float | None) -> R | Nothing:
+        self._claim(take)
+        taken = take()
+        if taken is NOTHING and left is not None and left <= 0:
+            raise TimeoutError(f"{self._where()} had nothing to give in time")
+        return taken
+
+    def _claim(self, take: Take[R] | None) -> None:
+        """Be the one receiver, known by its `take`; with None, only see that nobody waits."""
+        if self._receiver is not None and self._receiver is not take:
+            raise RuntimeError(f"{self._where()} has a receiver waiting, and may have only one")
+        self._receiver = take
+
+    def _release(self, take: Take[R]) -> None:
+        if self._receiver is take:
+            self._unpark()
+            self._receiver = None
+
+    def _batch_of(self, max_items: int | None, max_bytes: int | None) -> Take[Batch[T]]:
+        most_items = None if max_items is None else positive_int("max_items", max_items)
+        most_bytes = None if max_bytes is None else positive_int("max_bytes", max_bytes)
+        if most_bytes is not None and not self._counts_bytes():
+            raise TypeError(f"max_bytes needs sizes, and {self._where()} counts no bytes")
+        return lambda: self._take_many(most_items, most_bytes)
+
+
+def _seconds(timeout_seconds: float | None) -> float | None:
+    return None if timeout_seconds is None else positive_seconds("timeout_seconds", timeout_seconds)

@@ -1,0 +1,101 @@
+"""
+How a receiver sleeps and is woken, whatever it runs in.
+
+A receiver that finds nothing parks a `Waiter` and sleeps. Whoever sends wakes it, once: from the
+same loop, another loop, another thread, a signal handler or a destructor. A waiter is only ever
+*woken*; the item stays where it is until the receiver, awake again, takes it. So a receiver
+that is cancelled at the very moment of its wake-up loses nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Protocol
+
+
+class Waiter(Protocol):
+    """One sleep of one receiver."""
+
+    def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:
+        """
+        End the sleep. May be called from anywhere, again, and long after; never raises.
+
+        `at_work` is the loop that runs a task in the caller's thread, None if there is none.
+        """
+
+
+class TaskWaiter:
+    """
+    The sleep of an asyncio task.
+
+    >>> async def main():
+    ...     waiter = TaskWaiter()
+    ...     wake_all([waiter])
+    ...     await waiter.sleep(None)
+    >>> asyncio.run(main())
+    """
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
+
+    async def sleep(self, seconds: float | None) -> None:
+        """Return when woken, or after `seconds`; the caller looks which of the two it was."""
+        if seconds is None:
+            await self._future
+            return
+        timer = self._loop.call_later(seconds, self._finish)
+        try:
+            await self._future
+        finally:
+            timer.cancel()
+
+    def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:
+        """End the sleep, from any thread."""
+        if at_work is self._loop:
+            self._finish()
+        else:
+            with suppress(RuntimeError):  # the loop is closed: nobody sleeps there any more
+                self._loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        try:
+            self._future.set_result(None)
+        except asyncio.InvalidStateError:  # woken twice, cancelled, or out of time
+            return
+
+
+def wake_all(waiters: Iterable[Waiter]) -> None:
+    """Wake every one of `waiters`, even if something strikes in the middle."""
+    remaining = iter(waiters)
+    waiter: Waiter | None = None
+    try:
+        at_work = _loop_at_work()
+        for waiter in remaining:
+            waiter.wake(at_work)
+    except BaseException:
+        if waiter is not None:
+            waiter.wake(None)
+        wake_all(remaining)
+        raise
+
+
+async def checkpoint() -> None:
+    """Let every other task run once."""
+    await asyncio.sleep(0)
+
+
+def _loop_at_work() -> asyncio.AbstractEventLoop | None:
+    """
+    Return the loop that is running a task in this thread at this moment.
+
+    A signal handler may run while the loop sleeps in its selector. Then a loop is running, but
+    no task of it, and only the thread-safe way of scheduling ends the selector's sleep.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return None if asyncio.current_task(loop) is None else loop
