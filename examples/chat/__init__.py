@@ -1,0 +1,1 @@
+"""A chat server in which nothing can grow without a bound: the reference for boundedcollections."""

@@ -1,0 +1,52 @@
+"""The files of the served folder, by a part of their path: an index that replaces itself."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from boundedcollections.files.index import ReplaceOnIndex
+
+from chat.config import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Paths with the places of the characters that match, and how much was looked through."""
+
+    results: Sequence[tuple[str, Sequence[int]]]
+    files: int
+    truncated: bool
+
+
+class Files:
+    """Completion of paths below `root`; nothing but relative paths ever leaves here."""
+
+    def __init__(self, root: Path, limits: Limits) -> None:
+        self.name = root.name or "/"
+        self._limits = limits
+        self._index = ReplaceOnIndex(
+            root, max_files=limits.max_files, max_bytes=limits.max_files_bytes, name="files"
+        )
+
+    @property
+    def count(self) -> int:
+        """How many files are indexed."""
+        return len(self._index)
+
+    def start(self) -> None:
+        """Index now, and again and again, in a thread."""
+        self._index.start(interval_seconds=self._limits.index_interval_seconds)
+
+    async def aclose(self) -> None:
+        """Stop indexing, and return when the thread has ended."""
+        await asyncio.to_thread(self._index.close)
+
+    async def complete(self, query: str, limit: int) -> Found:
+        """Find paths, the best first; in a thread, for a large index takes its time."""
+        matches = await asyncio.to_thread(self._index.search, query, limit)
+        return Found(
+            results=[(match.path, match.positions) for match in matches],
+            files=len(self._index),
+            truncated=self._index.truncated,
+        )
