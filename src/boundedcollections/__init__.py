@@ -12,22 +12,39 @@ from boundedcollections._core.events import RemovalCause
 from boundedcollections._core.ledger import Tally
 from boundedcollections._core.sizing import deep_size
 from boundedcollections._core.units import GiB, KiB, MiB
+from boundedcollections.broadcast import (
+    Broadcast,
+    BroadcastStatistics,
+    Subscription,
+    SubscriptionStatistics,
+)
+from boundedcollections.channel import ChannelStatistics, DropOldestChannel
 from boundedcollections.history import BoundedHistory, HistoryStatistics
+from boundedcollections.lines import Line, LineSplitter, LineStatistics
 from boundedcollections.lru import LRUStatistics, SizeAwareLRU
 
 __all__ = [
     "Batch",
     "BoundedError",
     "BoundedHistory",
+    "Broadcast",
+    "BroadcastStatistics",
+    "ChannelStatistics",
     "Closed",
+    "DropOldestChannel",
     "GiB",
     "HistoryStatistics",
     "KiB",
     "LRUStatistics",
     "Lagged",
+    "Line",
+    "LineSplitter",
+    "LineStatistics",
     "MiB",
     "RemovalCause",
     "SizeAwareLRU",
+    "Subscription",
+    "SubscriptionStatistics",
     "Tally",
     "TooLarge",
     "WouldBlock",

@@ -358,7 +358,6 @@ class TestCopies:
         assert "c" not in cache
         check_invariants(twin, cache)
 
-
     def test_a_copy_keeps_even_what_a_tighter_bound_would_refuse_today(self) -> None:
         cache = filled("aaaaaa")
         cache.resize(max_entry_bytes=2)
