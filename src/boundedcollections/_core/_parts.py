@@ -1,0 +1,295 @@
+"""
+What one object consists of, as Pympler 1.1 sees it: its own bytes and what it refers to.
+
+How an instance is read is worked out once per class and remembered weakly. A type that has no
+rule here is asked of pympler, one object at a time, so that neither its recursion nor its depth
+limit, its warnings or its process-wide tables touch the rest of a value.
+"""
+
+import array
+import decimal
+import os
+import struct
+import threading
+import types
+import weakref
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta, timezone
+from gc import get_referents
+from itertools import chain
+from operator import attrgetter
+from sys import getsizeof
+from typing import Any
+
+Parts = tuple[int, tuple[Any, ...], list[Any] | None, Iterable[Any] | None]
+"""
+One object taken apart:
+
+- its own bytes, in multiples of 8;
+- the few objects in slots of its own, each held once more by this tuple;
+- objects that it leads to without holding a reference for each, or None: what code of its class
+  returned may sit in one slot, elsewhere, and be met there again;
+- the objects it contains, any number of them, each in a slot of its own, or None.
+"""
+
+Reader = Callable[[Any], Parts]
+Readers = dict[int, tuple[Reader, type]]
+
+# What a class really is, past any metaclass that says otherwise.
+_mro_of = type.__dict__["__mro__"].__get__
+_namespace_of = type.__dict__["__dict__"].__get__
+_flags_of = type.__dict__["__flags__"].__get__
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made at run time, as a class statement does
+_MISSING: Any = object()
+
+
+class _Tally:
+    """Counts how often sizing had to leave the rules of this module, in any thread."""
+
+    __slots__ = ("_lock", "asked", "estimated")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.asked = self.estimated = 0
+
+    def add(self, *, asked: int = 0, estimated: int = 0) -> None:
+        with self._lock:
+            self.asked += asked
+            self.estimated += estimated
+
+
+tally = _Tally()
+
+
+def take_apart(obj: Any, readers: Readers, *, patient: bool) -> Parts:
+    """
+    Return the parts of `obj`, whatever the code of its class does meanwhile.
+
+    Args:
+        obj: any object.
+        readers: of the classes that this walk has met; one dict for the whole walk.
+        patient: with False, a `RuntimeError` is passed on: it is what a container says that
+            another thread changed meanwhile, and the caller will try again.
+    """
+    kind = type(obj)
+    key = id(kind)
+    try:
+        rule = _RULES.get(key)
+        if rule is None:
+            if key not in readers:
+                readers[key] = (_reader_of(kind), kind)  # the class too: its id stays its own
+            rule = readers[key][0]
+        return rule(obj)
+    except RuntimeError:
+        if not patient:
+            raise
+    except Exception:  # noqa: BLE001, S110  # a user's code may raise anything
+        pass
+    tally.add(estimated=1)
+    return shell(obj), (), get_referents(obj), None
+
+
+def _ask_pympler(obj: Any) -> Parts:
+    from pympler import asizeof  # noqa: PLC0415  # it imports numpy where there is one
+
+    tally.add(asked=1)
+    flat = asizeof.flatsize(obj, align=8)
+    referents = None if isinstance(obj, types.ModuleType) else asizeof.refs(obj)
+    return flat, (), None if referents is None else list(referents), None
+
+
+def shell(obj: Any) -> int:
+    """Return the bytes of `obj` alone, at least 8, whatever its ``__sizeof__`` says or raises."""
+    try:
+        size = getsizeof(obj)
+    except Exception:  # noqa: BLE001  # a user's code may raise anything
+        size = 0
+    return _aligned(size or object.__sizeof__(obj))
+
+
+def _aligned(size: int) -> int:
+    return (size + 7) & -8
+
+
+# ── builtin types, by exact type ────────────────────────────────────────────────────────────
+
+
+def _leaf(obj: Any) -> Parts:
+    return _aligned(getsizeof(obj)), (), None, None
+
+
+def _nothing(_obj: Any) -> Parts:
+    return 0, (), None, None
+
+
+def _items(obj: Iterable[Any]) -> Parts:
+    return _aligned(getsizeof(obj)), (), None, iter(obj)
+
+
+def _keys_and_values(obj: dict[Any, Any]) -> Parts:
+    # by dict's own iterators: those of an OrderedDict would hash its keys
+    return _aligned(getsizeof(obj)), (), None, chain(dict.__iter__(obj), dict.values(obj))
+
+
+def _pairs(obj: Any) -> Parts:
+    return _aligned(getsizeof(obj)), (), list(chain.from_iterable(obj.items())), None
+
+
+def _buffer(obj: memoryview) -> Parts:
+    return _aligned(getsizeof(obj)), (), [obj.obj], None  # one reference serves all its views
+
+
+_BY_RULE: dict[Reader, tuple[type, ...]] = {
+    _leaf: (
+        *(int, float, complex, bool, type(None), str, bytes, bytearray, array.array, range, slice),
+        *(type(...), type(NotImplemented), decimal.Decimal),
+        *(datetime, date, time, timedelta, timezone),
+    ),
+    _nothing: (
+        *(object, type, super, classmethod, staticmethod, types.FunctionType, types.MethodType),
+        *(types.BuiltinFunctionType, types.CodeType, types.FrameType, weakref.CallableProxyType),
+    ),
+    _items: (list, tuple, set, frozenset, deque),
+    _keys_and_values: (dict, OrderedDict, defaultdict, Counter),
+    _pairs: (types.MappingProxyType, weakref.WeakKeyDictionary, weakref.WeakValueDictionary),
+    _buffer: (memoryview,),
+}
+# By id, because to look up a class by itself may run the `__hash__` of its metaclass.
+_RULES = {id(kind): rule for rule, kinds in _BY_RULE.items() for kind in kinds}
+
+
+# ── classes ─────────────────────────────────────────────────────────────────────────────────
+
+_CONTAINERS = (list, tuple, set, frozenset, deque)
+
+# Classes, not builtin types, that pympler has rules for.
+_PYMPLERS_OWN = frozenset(map(id, (weakref.KeyedRef, struct.Struct, os.stat_result)))
+
+_readers: dict[int, tuple[tuple[int, ...], Reader, "weakref.ref[type]"]] = {}
+"""id of a class: its stamp, how to read its instances, and what removes the entry with it."""
+
+
+def _reader_of(kind: type) -> Reader:
+    """Return what reads the instances of `kind`."""
+    key = id(kind)
+    stamp = _stamp(kind)
+    known = _readers.get(key)
+    if known is None or known[0] != stamp:
+        forget = weakref.ref(kind, lambda _, pop=_readers.pop: pop(key, None))  # type: ignore[misc]
+        known = _readers[key] = (stamp, _make_reader(kind), forget)
+    return known[1]
+
+
+def _stamp(kind: type) -> tuple[int, ...]:
+    """Return numbers that change when `kind` gets other bases, or a name more or less."""
+    mro = _mro_of(kind)
+    return (*map(id, mro), *map(len, map(_namespace_of, mro)))
+
+
+def _make_reader(kind: type) -> Reader:
+    if issubclass(kind, type):
+        return _nothing
+    if issubclass(kind, dict):
+        return _keys_and_values
+    if any((c.__module__, c.__name__) == ("numpy", "ndarray") for c in _mro_of(kind)):
+        return _numpy_array
+    names = _slot_names(kind) if _is_plain(kind) else None
+    if names is None:
+        return _ask_pympler
+    container = next((c for c in _CONTAINERS if issubclass(kind, c)), None)
+    is_named_tuple = (
+        container is tuple
+        and _lookup(kind, "_fields") is not _MISSING
+        and _lookup(kind, "__call__") is _MISSING
+    )
+    held = ["__dict__"] if _lookup(kind, "__dict__") is not _MISSING and not is_named_tuple else []
+    if _lookup(kind, "__getattr__") is _MISSING:
+        return _instance_reader([*held, *names], [], container)
+    return _instance_reader(held, names, container)
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether an instance is what its ``__dict__`` and ``__slots__`` hold, for pympler too."""
+    return (
+        bool(_flags_of(kind) & _HEAP_TYPE)
+        and id(kind) not in _PYMPLERS_OWN
+        and not issubclass(kind, (BaseException, types.ModuleType, array.array))
+        and not str(_lookup(kind, "__module__")).startswith("numpy")
+        and _lookup(kind, "__getattribute__") is object.__dict__["__getattribute__"]
+        and _lookup(kind, "__class__") is object.__dict__["__class__"]
+        and type(_lookup(kind, "__dict__")) in (types.GetSetDescriptorType, object)
+    )
+
+
+def _slot_names(kind: type) -> list[str] | None:
+    """
+    Return the names that pympler reads for the ``__slots__`` of `kind`.
+
+    It mangles names in its own way: it finds the private slots of ``A``, but not those of ``_A``,
+    and none that also end with two underscores. Where a name leads to code, return None.
+    """
+    names = dict.fromkeys(
+        f"_{base.__name__}{name}" if name.startswith("__") else name
+        for base in _mro_of(kind)
+        for name in _lookup(base, "__slots__", ())
+    )
+    if _lookup(kind, "__getattr__") is not _MISSING:  # asked for every name, even for `__slots__`
+        return list(names) if _lookup(kind, "__slots__") is not _MISSING else None
+    places = {name: place for name in names if (place := _lookup(kind, name)) is not _MISSING}
+    if all(type(place) is types.MemberDescriptorType for place in places.values()):
+        return list(places)
+    return None
+
+
+def _lookup(kind: type, name: str, default: Any = _MISSING) -> Any:
+    """Return what a class has under `name`, without running any code of it."""
+    namespaces = map(_namespace_of, _mro_of(kind))
+    return next((names[name] for names in namespaces if name in names), default)
+
+
+def _instance_reader(held: list[str], asked: list[str], container: Any) -> Reader:
+    """
+    Return the reader of instances of a class.
+
+    Args:
+        held: names of what sits in slots of the instance.
+        asked: names that its class may answer with code.
+        container: the builtin container that it is a subclass of, or None.
+    """
+    attributes = _attributes_reader(held)
+    if not asked and container is None:
+        return lambda obj: (_aligned(getsizeof(obj)), attributes(obj), None, None)
+    # by the iterator of the builtin type: a subclass may show other things than it holds
+    items = container and container.__iter__
+
+    def read(obj: Any) -> Parts:
+        found = [value for name in asked if (value := getattr(obj, name, _MISSING)) is not _MISSING]
+        return _aligned(getsizeof(obj)), attributes(obj), found, items and items(obj)
+
+    return read
+
+
+def _attributes_reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if not names:
+        return lambda _obj: ()
+    if names == ["__dict__"]:
+        return lambda obj: (obj.__dict__,)
+    # two names at least, or attrgetter gives no tuple; a class counts nothing
+    all_set = attrgetter(*names, "__class__")
+
+    def read(obj: Any) -> tuple[Any, ...]:
+        try:
+            return all_set(obj)  # type: ignore[no-any-return]
+        except AttributeError:  # a slot is empty
+            values = (getattr(obj, name, _MISSING) for name in names)
+            return tuple(value for value in values if value is not _MISSING)
+
+    return read
+
+
+def _numpy_array(obj: Any) -> Parts:
+    # getsizeof counts the data of the array that owns them; a view shows what it looks into
+    own = (obj.base, obj.__dict__) if hasattr(obj, "__dict__") else (obj.base,)
+    return _aligned(getsizeof(obj)), own, None, obj.flat if obj.dtype.kind == "O" else None
