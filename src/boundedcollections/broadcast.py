@@ -209,7 +209,8 @@ class Broadcast(Sender[T]):
         elif newest:
             raise ValueError(f"give replay or after, not both: got {replay} and {after}")
         else:
-            cursor = 0 if after == -1 else non_negative_int("after", after) + 1
+            is_before_all = type(after) is int and after == -1
+            cursor = 0 if is_before_all else non_negative_int("after", after) + 1
         return Subscription(self, cursor, on_lag)
 
     def skip(self, n: int) -> None:
@@ -289,12 +290,12 @@ class Broadcast(Sender[T]):
     def _read(self, seq: int, most_items: int, most_bytes: int) -> tuple[list[T], int]:
         """Return items without a gap between them, from `seq` or the next held on; and its number."""
         while True:
-            first = self._first
+            first, held = self._first, self._held
             start = max(self._position(seq), first)
-            stop = min([first + self._held, start + most_items, *self._holes_after(start)])
+            stop = min([first + held, start + most_items, *self._holes_after(start)])
             try:
-                entries = self._copy(start - first, stop - first)
-            except RuntimeError:  # a finalizer sent something in the middle
+                entries = self._copy(start - first, stop - first, held)
+            except (RuntimeError, IndexError):  # a finalizer used the ring in the middle
                 continue
             number = self._number(start)
             if self._first == first:
@@ -306,11 +307,13 @@ class Broadcast(Sender[T]):
     def _holes_after(self, position: int) -> list[int]:
         return [hole for hole in self._holes.copy() if hole > position] if self._holes else []
 
-    def _copy(self, start: int, stop: int) -> list[Any]:
-        """Return the entries from `start` to `stop`, counted from the end that is nearer."""
-        if start < self._held - stop:
+    def _copy(self, start: int, stop: int, held: int) -> list[Any]:
+        """Return the entries from `start` to `stop` of those held, from the end that is nearer."""
+        if stop - start <= 1:
+            return [self._items[start]] if start < stop else []
+        if start < held - stop:
             return list(islice(self._items, start, stop))
-        entries = list(islice(reversed(self._items), self._held - stop, self._held - start))
+        entries = list(islice(reversed(self._items), held - stop, held - start))
         entries.reverse()
         return entries
 
@@ -401,7 +404,7 @@ class Subscription(Receiver[T]):
             self._closed = True
             sleeper = self._hub._parked.get(self)
         if sleeper is not None:
-            wake_all([sleeper])
+            wake_all({self: sleeper})
 
     def statistics(self) -> SubscriptionStatistics:
         """
@@ -447,8 +450,8 @@ class Subscription(Receiver[T]):
     def _park(self, waiter: Waiter) -> None:
         self._hub._parked[self] = waiter
 
-    def _unpark(self) -> None:
-        self._hub._forget(self)
+    def _unpark(self, waiter: Waiter) -> None:
+        self._hub._forget(self, waiter)
 
     def _take_one(self) -> T | Nothing:
         batch = self._take_many(1, None)

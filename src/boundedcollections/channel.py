@@ -181,8 +181,8 @@ class DropOldestChannel(Sender[T], Receiver[T]):
     def _park(self, waiter: Waiter) -> None:
         self._parked[self] = waiter
 
-    def _unpark(self) -> None:
-        self._forget(self)
+    def _unpark(self, waiter: Waiter) -> None:
+        self._forget(self, waiter)
 
     def _take_one(self) -> T | Nothing:
         if not self._held or (self._strict and self._dropped != self._told):
@@ -253,4 +253,3 @@ class DropOldestChannel(Sender[T], Receiver[T]):
         with self._lock:
             assert self._offset == 0
             assert 0 <= self._told <= self._dropped
-            assert not self._parked or self._receiver is not None

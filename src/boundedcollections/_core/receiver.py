@@ -24,6 +24,8 @@ R = TypeVar("R")
 Take = Callable[[], R | Nothing]
 
 NOTHING: Final = Nothing.NOTHING
+_SLOTS_OF_THE_STREAM: Final[tuple[str, ...]] = ()
+"""None here: only one of the bases of a class may bring slots, so a stream has these as its own."""
 _MOST_IN_A_ROW: Final = 64
 """After so many single receives that did not have to wait, the next one lets other tasks run."""
 
@@ -39,7 +41,7 @@ class Receiver(ABC, Generic[T]):
         missed: how many items were lost just before the one received last.
     """
 
-    __slots__: tuple[str, ...] = ()
+    __slots__ = _SLOTS_OF_THE_STREAM
 
     missed: int
     _lock: threading.RLock
@@ -62,10 +64,11 @@ class Receiver(ABC, Generic[T]):
             TimeoutError: no item came in time.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        seconds = _seconds(timeout_seconds)
+        seconds = None if timeout_seconds is None else _seconds(timeout_seconds)
         if self._in_a_row < _MOST_IN_A_ROW:
             with self._lock:
-                self._claim(None)
+                if self._receiver is not None:
+                    raise self._company()
                 item = self._take_one()
             if item is not NOTHING:
                 self._in_a_row += 1
@@ -109,7 +112,8 @@ class Receiver(ABC, Generic[T]):
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
         with self._lock:
-            self._claim(None)
+            if self._receiver is not None:
+                raise self._company()
             item = self._take_one()
         if item is NOTHING:
             raise WouldBlock(f"{self._where()} is empty")
@@ -149,12 +153,13 @@ class Receiver(ABC, Generic[T]):
         """Have `waiter` woken when there is something new, under the lock."""
 
     @abstractmethod
-    def _unpark(self) -> None:
-        """Forget the waiter that was parked, if it was not woken."""
+    def _unpark(self, waiter: Waiter) -> None:
+        """Forget `waiter`, if it is still parked."""
 
     async def _wait_and(self, take: Take[R], seconds: float | None) -> R:
         """Let others run, by waiting or, if there is no need to wait, by one yield; then take."""
         deadline = None if seconds is None else time.monotonic() + seconds
+        waiter: Waiter | None = None
         self._in_a_row = 0
         try:
             if self._is_ready():
@@ -164,33 +169,33 @@ class Receiver(ABC, Generic[T]):
             while True:
                 left = None if deadline is None else deadline - time.monotonic()
                 with self._lock:
-                    taken = self._attempt(take, left)
+                    self._claim(take)
+                    taken = take()
                     if taken is not NOTHING:
                         return taken
+                    self._require_time(left)
                     waiter = TaskWaiter()
                     self._park(waiter)
-                if not self._is_ready():  # else a signal handler was quicker than the parking
+                if not self._is_ready():  # else a signal handler sent before the parking
                     await waiter.sleep(left)
         finally:
-            self._release(take)
+            if self._receiver is take:
+                self._receiver = None
+                if waiter is not None:
+                    self._unpark(waiter)
 
-    def _attempt(self, take: Take[R], left: float | None) -> R | Nothing:
-        self._claim(take)
-        taken = take()
-        if taken is NOTHING and left is not None and left <= 0:
+    def _claim(self, take: Take[R]) -> None:
+        if self._receiver is None:
+            self._receiver = take
+        elif self._receiver is not take:
+            raise self._company()
+
+    def _company(self) -> RuntimeError:
+        return RuntimeError(f"{self._where()} has a receiver waiting, and may have only one")
+
+    def _require_time(self, left: float | None) -> None:
+        if left is not None and left <= 0:
             raise TimeoutError(f"{self._where()} had nothing to give in time")
-        return taken
-
-    def _claim(self, take: Take[R] | None) -> None:
-        """Be the one receiver, known by its `take`; with None, only see that nobody waits."""
-        if self._receiver is not None and self._receiver is not take:
-            raise RuntimeError(f"{self._where()} has a receiver waiting, and may have only one")
-        self._receiver = take
-
-    def _release(self, take: Take[R]) -> None:
-        if self._receiver is take:
-            self._unpark()
-            self._receiver = None
 
     def _batch_of(self, max_items: int | None, max_bytes: int | None) -> Take[Batch[T]]:
         most_items = None if max_items is None else positive_int("max_items", max_items)

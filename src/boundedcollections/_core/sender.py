@@ -14,6 +14,7 @@ from boundedcollections._core.waiters import Waiter, wake_all
 
 T = TypeVar("T")
 Dropped = list[tuple[int, T, RemovalCause]]
+Sleepers = dict[Any, Waiter]
 
 _NO_LIMIT: Final = sys.maxsize
 """The bound that was not given: comparing integers costs less than asking for None."""
@@ -74,7 +75,7 @@ class Sender(Generic[T]):
         self._held = self._bytes = self._peak_items = self._peak_bytes = 0
         self._dropped = self._dropped_bytes = self._rejected = 0
         self._closed = False
-        self._parked: dict[Any, Waiter] = {}  # who sleeps; woken once, and then forgotten
+        self._parked: Sleepers = {}  # who sleeps; woken once, and then forgotten
 
     @property
     def max_items(self) -> int | None:
@@ -101,7 +102,7 @@ class Sender(Generic[T]):
         """Whether `close` was called; there may be items left to receive."""
         return self._closed
 
-    def send(self, item: T, size: int | None = None) -> int:
+    def send(self, item: T, size: int | None = None) -> int:  # noqa: C901  # a call would be a gap
         """
         Add `item` as the newest and return its number; never wait, but drop the oldest. O(1).
 
@@ -120,31 +121,35 @@ class Sender(Generic[T]):
         if self._sizeof is not None:
             counted = counted_size(item, size, self._sizeof)
             entry = (item, counted)
-        dropped: Dropped[T] = []
-        sleepers: dict[Any, Waiter] = {}
+        dropped: Dropped[T] | None = None
+        sleepers: Sleepers | None = None
         try:
             with self._lock:
                 if self._parked:
-                    nobody: dict[Any, Waiter] = {}
+                    nobody: Sleepers = {}
                     sleepers, self._parked = self._parked, nobody
                 while (
-                    self._closed
-                    or self._held >= self._item_limit
+                    self._held >= self._item_limit
                     or self._bytes + counted > self._byte_limit
+                    or self._closed
                 ):
+                    if dropped is None:
+                        dropped = []
                     self._make_room(counted, dropped)
                 seq = self._first + self._held + self._offset
                 self._held = held = self._held + 1
-                self._bytes = total = self._bytes + counted
                 if held > self._peak_items:  # noqa: PLR1730  # max() would be a call
                     self._peak_items = held
-                if total > self._peak_bytes:  # noqa: PLR1730
-                    self._peak_bytes = total
+                if counted:
+                    self._bytes = total = self._bytes + counted
+                    if total > self._peak_bytes:  # noqa: PLR1730
+                        self._peak_bytes = total
                 self._items.append(entry)
-            if sleepers:
-                wake_all(sleepers.values())
+            if sleepers is not None:
+                wake_all(sleepers)
         except BaseException:
-            wake_all(sleepers.values())
+            if sleepers is not None:
+                wake_all(sleepers)
             raise
         finally:
             if dropped:
@@ -172,17 +177,17 @@ class Sender(Generic[T]):
             discard: drop what is left; it counts as missed.
         """
         dropped: Dropped[T] = []
-        sleepers: dict[Any, Waiter] = {}
+        sleepers: Sleepers = {}
         try:
             with self._lock:
-                nobody: dict[Any, Waiter] = {}
+                nobody: Sleepers = {}
                 sleepers, self._parked = self._parked, nobody
                 self._closed = True
                 while discard and self._held:
                     self._drop(RemovalCause.CLEARED, dropped)
-            wake_all(sleepers.values())
+            wake_all(sleepers)
         except BaseException:
-            wake_all(sleepers.values())
+            wake_all(sleepers)
             raise
         finally:
             self._notify(dropped)
@@ -204,11 +209,12 @@ class Sender(Generic[T]):
         kind = type(self).__name__
         return kind if self.name is None else f"{kind} {self.name!r}"
 
-    def _forget(self, sleeper: Any) -> None:
-        """Wake `sleeper` no more; only under the lock is the dict out of a sender's hands."""
+    def _forget(self, sleeper: Any, waiter: Waiter) -> None:
+        """Have `waiter` woken no more; under the lock, since a sender may hold the dict."""
         if sleeper in self._parked:
             with self._lock:
-                self._parked.pop(sleeper, None)
+                if self._parked.get(sleeper) is waiter:
+                    self._parked.pop(sleeper, None)
 
     def _make_room(self, size: int, dropped: Dropped[T]) -> None:
         """Drop the oldest item, since one more of `size` bytes does not fit; or say why not."""

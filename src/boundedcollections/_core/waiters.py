@@ -8,9 +8,9 @@ that is cancelled at the very moment of its wake-up loses nothing.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Waiter(Protocol):
@@ -30,7 +30,7 @@ class TaskWaiter:
 
     >>> async def main():
     ...     waiter = TaskWaiter()
-    ...     wake_all([waiter])
+    ...     wake_all({"me": waiter})
     ...     await waiter.sleep(None)
     >>> asyncio.run(main())
     """
@@ -41,11 +41,11 @@ class TaskWaiter:
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
-    async def sleep(self, seconds: float | None) -> None:
-        """Return when woken, or after `seconds`; the caller looks which of the two it was."""
-        if seconds is None:
-            await self._future
-            return
+    def sleep(self, seconds: float | None) -> Awaitable[None]:
+        """Sleep until woken, or for `seconds`; the caller looks which of the two it was."""
+        return self._future if seconds is None else self._sleep_for(seconds)
+
+    async def _sleep_for(self, seconds: float) -> None:
         timer = self._loop.call_later(seconds, self._finish)
         try:
             await self._future
@@ -67,18 +67,15 @@ class TaskWaiter:
             return
 
 
-def wake_all(waiters: Iterable[Waiter]) -> None:
-    """Wake every one of `waiters`, even if something strikes in the middle."""
-    remaining = iter(waiters)
-    waiter: Waiter | None = None
+def wake_all(sleepers: Mapping[Any, Waiter]) -> None:
+    """Wake every waiter in `sleepers`, even if something strikes in the middle."""
     try:
         at_work = _loop_at_work()
-        for waiter in remaining:
+        for waiter in sleepers.values():
             waiter.wake(at_work)
     except BaseException:
-        if waiter is not None:
+        for waiter in sleepers.values():  # to be woken twice is harmless
             waiter.wake(None)
-        wake_all(remaining)
         raise
 
 
