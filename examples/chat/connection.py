@@ -29,6 +29,11 @@ class Connection:
         self._transport: asyncio.Transport | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def unread_bytes(self) -> int:
+        """What waits in this process until the client reads on."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     async def accept(self, request: web.Request) -> web.WebSocketResponse:
         """Upgrade the request, and return what its handler must return."""
         await self._socket.prepare(request)

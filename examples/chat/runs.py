@@ -158,7 +158,7 @@ def pieces(text: str, max_bytes: int) -> Iterator[str]:
     r"""
     Yield `text` in pieces of at most `max_bytes`, cut after a line break where there is one.
 
-    >>> list(pieces("one\ntwo\nthree", 8))
+    >>> list(pieces("one\ntwo\nthree", 7))
     ['one\n', 'two\n', 'three']
     """
     while text:
