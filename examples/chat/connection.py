@@ -61,14 +61,11 @@ class Connection:
 
         Raises:
             ConnectionError: the client is gone.
-            TimeoutError: it did not read for too long; it was cut off.
+            TimeoutError: it did not read for too long.
         """
         try:
             async with asyncio.timeout(self._limits.stall_seconds), self._turn:
                 await self._socket.send_frame(frame, WSMsgType.TEXT)
-        except TimeoutError:
-            self.cut_off()
-            raise
         except asyncio.CancelledError:
             # aiohttp cancels a wait that its own ping shares when it gives the connection up.
             task = asyncio.current_task()
@@ -83,11 +80,10 @@ class Connection:
             yield
 
     async def close(self, code: WSCloseCode, reason: bytes = b"") -> None:
-        """Say goodbye, and cut off whoever does not answer in time."""
+        """Say goodbye, and wait for the answer, but not for long."""
         with contextlib.suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(self._limits.close_seconds):
                 await self._socket.close(code=code, message=reason)
-        self.cut_off()
 
     def cut_off(self) -> None:
         """End the connection now, without a word; what the client did not read is dropped."""

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boundedcollections import Batch, BoundedHistory
-from boundedcollections.broadcast import Broadcast, Subscription
+from boundedcollections import Batch, BoundedHistory, Broadcast, Subscription
 from chat.config import Limits
 from chat.protocol import item_frame, members_frame
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from boundedcollections.lines import Line, LineSplitter
+from boundedcollections import Line, LineSplitter
 from chat.agent import Agent
 from chat.config import Limits
 from chat.protocol import cut
@@ -84,9 +84,10 @@ class Runner:
             outcome = await self._over
             await self._end(pid, child)
             await _within(self._limits.drain_seconds, child.drained)
+            transport.close()  # whoever escaped with the pipes is not heard any more
+            await _within(self._limits.drain_seconds, child.drained)
         finally:
             deadline.cancel()
-            child.hang_up()
             _signal_group(pid, signal.SIGKILL)
             transport.close()
         return self._ended(outcome, transport.get_returncode(), child.stderr)
@@ -174,10 +175,6 @@ class _Child(asyncio.SubprocessProtocol):
         if fd == _STDOUT and (tail := self._lines.close()) is not None:
             self._on_line(tail)
 
-    def hang_up(self) -> None:
-        """Listen no more: the run is over for everybody, whoever still holds its pipes."""
-        self._on_line = _unheard
-
     def process_exited(self) -> None:
         self.exited.set()
         self._on_exit()
@@ -196,7 +193,3 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
     """Signal whoever is left in the group; a group that is gone needs nothing more."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-def _unheard(_: Line) -> None:
-    pass

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from boundedcollections.lines import Line
+from boundedcollections import Line
 from chat.agent import Agent
 from chat.config import Limits
 from chat.protocol import Refused, cut

@@ -5,7 +5,7 @@ import codecs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from boundedcollections.lines import Line, LineSplitter
+from boundedcollections import Line, LineSplitter
 from boundedcollections.testing import check_invariants
 
 PIECES = st.sampled_from(

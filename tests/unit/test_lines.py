@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 from interruptions import interrupted_everywhere
 
-from boundedcollections._core.errors import Closed
-from boundedcollections.lines import Line, LineSplitter
+from boundedcollections import Closed, Line, LineSplitter
 from boundedcollections.testing import check_invariants
 
 

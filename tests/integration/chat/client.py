@@ -163,7 +163,7 @@ class Raw:
 
     async def send(self, kind: str, **fields: Any) -> None:
         """Send a frame with a mask of zeros, which the standard allows and nobody should use."""
-        payload = json.dumps({"type": kind, **fields}).encode()
+        payload = json.dumps({"type": kind, **fields}, ensure_ascii=False).encode()
         head = struct.pack("!BBH", 0x81, 0x80 | 126, len(payload)) + bytes(4)
         await asyncio.get_running_loop().sock_sendall(self._socket, head + payload)
 

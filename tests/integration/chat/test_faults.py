@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from integration.chat.client import Client, faulty, serving
 
-from boundedcollections.lines import Line
+from boundedcollections import Line
 from chat.agent import Agent
 from chat.config import Limits
 from chat.demo_agent.faults import HUGE, MANY
@@ -74,7 +74,7 @@ class TestOneRun:
     async def test_a_stop_before_the_start_is_a_stop(self, root: Path) -> None:
         runner = Runner(faulty(root, "slow"), root=root, limits=Limits(), on_line=lambda _: None)
         runner.stop()
-        assert await runner.run("x") == Ended(Outcome.STOPPED)
+        assert (await runner.run("x")).outcome is Outcome.STOPPED
 
     async def test_it_may_end_well_when_it_is_asked_to(self, root: Path) -> None:
         script = "trap 'echo goodbye; exit 0' INT; echo ready; while :; do sleep 0.01; done"
@@ -89,30 +89,34 @@ class TestOneRun:
         assert (await runner.run("x")).outcome is Outcome.STOPPED
         assert lines == ["ready", "goodbye"]
 
-    async def test_a_cancelled_run_leaves_nothing_behind(self, root: Path) -> None:
-        heard = asyncio.Event()
+    async def test_a_cancelled_run_leaves_neither_child_nor_grandchild_behind(
+        self, root: Path
+    ) -> None:
+        heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         runner = Runner(
-            faulty(root, "ignore-sigint"),
+            Agent(("sh", "-c", "sleep 300 & echo $!; wait")),
             root=root,
             limits=Limits(),
-            on_line=lambda _: heard.set(),
+            on_line=lambda line: heard.set_result(line.text),
         )
         task = asyncio.create_task(runner.run("x"))
-        await heard.wait()
+        grandchild = int(await heard)
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
+        await gone(grandchild)
 
     async def test_whoever_escapes_with_the_pipes_does_not_hold_the_end_up(
         self, root: Path
     ) -> None:
         """A child that leads a session of its own cannot be found; it is not waited for."""
-        escape = "setsid sh -c 'sleep 0.4; echo late' & echo here"
+        escape = "setsid sh -c 'sleep 0.4; echo late' & printf 'here\\nhalf a line'"
         limits = Limits(drain_seconds=0.1)
         ended, lines = await run(Agent(("sh", "-c", escape)), root, limits)
         assert ended.outcome is Outcome.FINISHED
+        assert [line.text for line in lines] == ["here", "half a line"]
         await asyncio.sleep(0.5)
-        assert [line.text for line in lines] == ["here"]  # after the end, nothing is told
+        assert len(lines) == 2  # after the end, nothing is told
 
     def test_stop_is_over_within_a_second(self) -> None:
         limits = Limits()
@@ -183,16 +187,16 @@ class TestInARoom:
             assert (await ann.item(kind="run"))["state"] == "stopped"
 
     async def test_a_child_of_the_agent_ends_with_it(self, root: Path) -> None:
-        async with serving(root, agent=faulty(root, "spawn-child")) as url, Client(url) as ann:
+        limits = Limits(drain_seconds=1_000.0)  # so it ends because the child does
+        async with (
+            serving(root, agent=faulty(root, "spawn-child"), limits=limits) as url,
+            Client(url) as ann,
+        ):
             await ann.join()
             _, text, ended = await ann.run("go")
             assert ended["state"] == "finished"
             child = int(text["text"].split()[1])
-            for _ in range(200):  # it is reaped by whoever adopts orphans here
-                if not is_running(child):
-                    break
-                await asyncio.sleep(0.02)
-            assert not is_running(child)
+            await gone(child)
 
     async def test_garbage_is_told_once_counted_and_survived(self, root: Path) -> None:
         async with serving(root, agent=faulty(root, "garbage")) as url, Client(url) as ann:
@@ -224,6 +228,14 @@ class TestInARoom:
             await ann.join()
             _, failed = await ann.run("go")
             assert (failed["state"], failed["error"]) == ("failed", "limit reached")
+
+
+async def gone(pid: int) -> None:
+    for _ in range(200):  # it is reaped by whoever adopts orphans here
+        if not is_running(pid):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"process {pid} is still there")
 
 
 def is_running(pid: int) -> bool:

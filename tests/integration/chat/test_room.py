@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from boundedcollections.broadcast import Subscription
-from boundedcollections.lines import Line
+from boundedcollections import Line, Subscription
 from boundedcollections.testing import FakeClock
 from chat.config import Limits
 from chat.protocol import Refused

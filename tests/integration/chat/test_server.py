@@ -160,12 +160,21 @@ class TestTheSlow:
 
     async def test_who_takes_nothing_for_too_long_is_cut_off(self, root: Path) -> None:
         limits = Limits(stall_seconds=0.3)
-        async with serving(root, limits=limits) as url, Client(url) as ann, Raw(url) as stalled:
+        async with (
+            server_of(root, limits=limits) as (server, url),
+            Client(url) as ann,
+            Raw(url) as stalled,
+        ):
             await stalled.join()
             await ann.join()
             for _ in range(40):
                 await ann.say("x" * 16_000)
             await ann.members(1)
+            sockets = server._runner.server
+            assert sockets is not None
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while len(sockets.connections) > 1:  # although it has not read what was sent
+                    await asyncio.sleep(0.01)
 
     async def test_a_flood_of_refills_is_written_one_after_the_other(self, root: Path) -> None:
         """Each answer waits for the one before it, so they do not pile up in the server."""
