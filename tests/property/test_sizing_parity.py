@@ -4,17 +4,21 @@ import collections
 import dataclasses
 import datetime as dt
 import enum
+import math
 import pathlib
 import random
 import types
+import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meters import DEEP
 from pympler.asizeof import Asizer
 
-from boundedcollections._core.sizing import deep_size
+Measure = Callable[[Any, float], int]
 
 
 def pympler_size(value: object) -> int:
@@ -98,6 +102,23 @@ class Intercepting:
         return super().__getattribute__(name)
 
 
+class Named:
+    __slots__ = ("label",)
+
+
+class Computed(Named):
+    """Has a property where its base has a slot; what it returns sits elsewhere, in one slot."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, *values: object) -> None:
+        self.parts = [[value] for value in values]
+
+    @property
+    def label(self) -> object:
+        return self.parts[0]
+
+
 class Calling:
     def __init__(self, *values: object) -> None:
         self.values = values
@@ -140,10 +161,12 @@ def text(value: object) -> Text:
 
 MAKERS = [
     *(Plain, Record, Slotted, HalfEmpty, Heir, _Hidden, OneName, Guessing, Intercepting, Calling),
+    Computed,
     *(Point, Broken),
     lambda a, _: text(a),
     lambda a, b: types.SimpleNamespace(a=a, b=b),
-    lambda a, b: types.MappingProxyType({"a": a, 1: b}),
+    lambda a, b: [inner := {"a": [a], 1: b}, types.MappingProxyType(inner)],
+    lambda a, b: [held := Plain(a, b), weakref.WeakValueDictionary({"a": held})],
     lambda a, b: collections.OrderedDict(a=a, b=b),
     lambda a, b: collections.defaultdict(list, {"a": a, 1: b}),
     lambda a, b: collections.Counter({"a": 1, id(a): 2, id(b): 3}),
@@ -227,21 +250,35 @@ def put(holder: Any, leaf: object, rng: random.Random) -> None:
 # ── the promise ─────────────────────────────────────────────────────────────────────────────
 
 
-@given(json_values)
+@pytest.mark.parametrize("measure", DEEP)
+@given(value=json_values)
 @settings(deadline=None)
-def test_a_json_document_has_pymplers_figure(value: object) -> None:
-    assert deep_size(value) == pympler_size(value)
+def test_a_json_document_has_pymplers_figure(measure: Measure, value: object) -> None:
+    assert measure(value, math.inf) == pympler_size(value)
 
 
-@given(nested)
-@settings(max_examples=200, deadline=None)
-def test_a_value_of_many_types_has_pymplers_figure(value: object) -> None:
-    assert deep_size(value) == pympler_size(value)
+@pytest.mark.parametrize("measure", DEEP)
+@given(value=nested)
+@settings(max_examples=150, deadline=None)
+def test_a_value_of_many_types_has_pymplers_figure(measure: Measure, value: object) -> None:
+    assert measure(value, math.inf) == pympler_size(value)
 
 
 @pytest.mark.parametrize("holders", [1, 3, 20])
+@pytest.mark.parametrize("measure", DEEP)
 @given(seed=st.integers(0, 2**32))
-@settings(deadline=None)
-def test_a_graph_of_shared_objects_and_cycles_has_pymplers_figure(seed: int, holders: int) -> None:
+@settings(max_examples=60, deadline=None)
+def test_a_graph_of_shared_objects_and_cycles_has_pymplers_figure(
+    measure: Measure, holders: int, seed: int
+) -> None:
     graph = random_graph(seed, holders=holders)
-    assert deep_size(graph) == pympler_size(graph)
+    assert measure(graph, math.inf) == pympler_size(graph)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("measure", DEEP)
+@given(value=nested, seed=st.integers(0, 2**32))
+@settings(max_examples=5_000, deadline=None)
+def test_many_more_values_have_pymplers_figure(measure: Measure, value: object, seed: int) -> None:
+    graph = [value, *random_graph(seed, holders=5)]
+    assert measure(graph, math.inf) == pympler_size(graph)

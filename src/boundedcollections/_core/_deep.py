@@ -12,21 +12,23 @@ import math
 import sys
 import sysconfig
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, repeat
+from operator import is_
 from sys import getrefcount
 from types import ModuleType
 from typing import Any, Final
 
-from boundedcollections._core._parts import Readers, take_apart
+from boundedcollections._core._parts import SHORT, Readers, shell, take_apart, tally
 
 BY_ID: Final = -1
 """No certificate: every object is remembered by its id, and containers are read from copies."""
 
-_LONG = 64
-"""A container with more items than this is taken in blocks."""
 _BLOCK = 2048
 """Items in one block: what a walk holds beside the value, and between two looks at the limit."""
+
+_ATTEMPTS = 4
+"""How often a value that other threads keep changing is measured before it is estimated."""
 
 _GC_ROUND = sys.getsizeof([]) - [].__sizeof__() + 7
 _ONE_DIGIT = 1 << sys.int_info.bits_per_digit
@@ -37,19 +39,19 @@ _dict_bytes = dict.__sizeof__
 _list_bytes = list.__sizeof__
 _tuple_bytes = tuple.__sizeof__
 _PLAIN = {  # by id: to look up a class by itself may run the `__hash__` of its metaclass
-    id(str): _str_bytes,
-    id(int): _int_bytes,
-    id(float): float.__sizeof__,
-    id(bytes): bytes.__sizeof__,
+    id(type(least)): (type(least).__sizeof__, least.__sizeof__())
+    for least in (1, 1.0, "", b"")  # no instance of these types is smaller
 }
 _IN_BLOCK = 1 + max(map(getrefcount, [object()]))
 """References that an object in one slot, and in a block beside it, shows to `map`."""
-_Found = type(iter([]))
-"""What is pending as an iterator over a list was found without a slot; over a tuple, in one."""
 
 
-class _Changed(RuntimeError):
-    """A list changed its length during iteration. Other containers say so by themselves."""
+class _Disturbed(RuntimeError):
+    """
+    The certificate does not hold for this value, or a list changed its length during iteration.
+
+    Other containers say so themselves, with a `RuntimeError` too.
+    """
 
 
 class _Blocks:
@@ -66,8 +68,32 @@ class _Blocks:
         """Return the next items; none at the end."""
         block = list(islice(self._items, _BLOCK))
         if not block and len(self._container) != self._length:
-            raise _Changed
+            raise _Disturbed
         return block
+
+
+def measure(obj: Any, ceiling: float) -> int:
+    """Return the bytes of `obj` and all that it refers to, or any figure above `ceiling`."""
+    try:
+        total = walk(obj, ceiling, SINGLE)
+    except RuntimeError:
+        total = _walk_copies(obj, ceiling)
+    if total > 0:
+        return total
+    tally.add(estimated=1)
+    return shell(obj)
+
+
+def _walk_copies(obj: Any, ceiling: float) -> int:
+    """Return the bytes of a value by its ids, or 0 if other threads do not let that end."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return walk(obj, ceiling, BY_ID)
+        except RecursionError:  # it is the caller's stack that is nearly used up
+            raise
+        except RuntimeError:  # without the GIL even a copy can be disturbed
+            continue
+    return 0
 
 
 def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, PLR0915  # one loop: a call per object would double its cost
@@ -80,13 +106,13 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
         single: `SINGLE` or `BY_ID`.
 
     Raises:
-        RuntimeError: another thread changed a container meanwhile; try `BY_ID`.
+        RuntimeError: another thread changed a container meanwhile, or the value holds something
+            that the certificate does not cover (`Parts`); try `BY_ID`.
     """
     seen: dict[int, Any] = {}  # holds the objects: an id that is in use is not given out again
     readers: Readers = {}
     pending: list[Any] = []  # what is counted itself, but not yet what it contains
     push, pop = pending.append, pending.pop
-    short = _LONG if single > 0 else BY_ID
     total = length = 0
     container: Any = ()
     # pympler counts what a module holds if it is the whole value, but not inside of one
@@ -120,24 +146,28 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
             elif kind is bool:
                 total += 32
             else:
-                flat, held, found, contents = take_apart(x, readers, patient=single == BY_ID)
+                flat, held, contents, direct = take_apart(x, readers, patient=single == BY_ID)
+                if not direct and single != BY_ID:
+                    raise _Disturbed
                 total += flat
                 if held:
                     push(iter(held))
-                if found:
-                    push(iter(found))
                 if contents is not None:
                     push(_Blocks(list(contents) if single == BY_ID else contents))
         if len(container) != length:
-            raise _Changed
+            raise _Disturbed
         if total > ceiling or not pending:
             return total
         container = pop()
         kind = type(container)
         if kind is dict or kind is list or kind is tuple:
+            if single == BY_ID:
+                items = _copy(container)
+                container = ()
+                continue
             length = len(container)
-            if length > short:
-                push(_blocks_of(container, copied=single == BY_ID))
+            if length > SHORT:
+                push(_Blocks(_iterator(container), container))
                 items = ()
                 continue
             unique = single
@@ -154,7 +184,6 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
                     else:
                         push(iter((key,)))
             continue
-        unique = single + 1  # the tuple, or the block, is a reference more
         if kind is _Blocks:
             items = container.take()
             if items:
@@ -164,8 +193,7 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
                     items = ()
         else:
             items = container
-            if kind is _Found:
-                unique = BY_ID
+        unique = single + 1 if single > 0 else BY_ID  # the tuple, or the block, is one more
         container, length = (), 0
 
 
@@ -173,29 +201,31 @@ def _module_items(module: ModuleType) -> list[Any]:
     return [module, *vars(module), *vars(module).values()]
 
 
-def _blocks_of(container: Any, *, copied: bool) -> _Blocks:
+def _iterator(container: Any) -> Iterator[Any]:
     if type(container) is dict:
-        if copied:  # each list is made by one C call, so no other thread can come between
-            return _Blocks([*container, *container.values()])
-        return _Blocks(chain(container, container.values()))
-    return _Blocks([*container]) if copied else _Blocks(container, container)
+        return chain(container, container.values())
+    return iter(container)
+
+
+def _copy(container: Any) -> list[Any]:
+    """Return what a container holds; each part by one C call, which no other thread disturbs."""
+    if type(container) is dict:
+        return [*container, *container.values()]
+    return [*container]
 
 
 def _sum_of_plain(block: list[Any]) -> int:
     """Return the bytes of all items if they are of one plain type and met once; otherwise 0."""
     kind = type(block[0])
-    bytes_of = _PLAIN.get(id(kind))
+    bytes_of, least = _PLAIN.get(id(kind), (None, 0))
     if bytes_of is None or max(map(getrefcount, block)) > _IN_BLOCK:
         return 0
-    try:
-        if list(map(type, block)).count(kind) != len(block):
-            return 0
-        sizes = list(map(bytes_of, block))
-    except Exception:  # noqa: BLE001  # a metaclass may have compared, and may claim to be equal
+    if not all(map(is_, map(type, block), repeat(kind))):
         return 0
-    if sizes.count(sizes[0]) == len(sizes):
-        return ((sizes[0] + 7) & -8) * len(sizes)
-    return sum([(size + 7) & -8 for size in sizes])
+    total = sum(map(bytes_of, block))
+    if total == least * len(block):  # as for floats, and integers of one digit
+        return ((least + 7) & -8) * len(block)
+    return sum([(size + 7) & -8 for size in map(bytes_of, block)])
 
 
 def _references_of_one_slot() -> int:
@@ -221,8 +251,8 @@ def _trusted(single: int) -> int:
         lambda leaf: {"key": leaf},
         lambda leaf: {leaf: 0},
         lambda leaf: deque([leaf]),
-        lambda leaf: [leaf, *map(str, range(_LONG))],
-        lambda leaf: [leaf, *map(bytes, range(_LONG))],
+        lambda leaf: [leaf, *map(str, range(SHORT))],
+        lambda leaf: [leaf, *map(bytes, range(2, SHORT + 2))],
     )
     for wrap in wrappings:
         leaf = bytes(100)

@@ -14,7 +14,7 @@ import threading
 import types
 import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime, time, timedelta, timezone
 from gc import get_referents
 from itertools import chain
@@ -22,16 +22,19 @@ from operator import attrgetter
 from sys import getsizeof
 from typing import Any
 
-Parts = tuple[int, tuple[Any, ...], list[Any] | None, Iterable[Any] | None]
+Parts = tuple[int, tuple[Any, ...], Iterable[Any] | None, bool]
 """
 One object taken apart:
 
 - its own bytes, in multiples of 8;
-- the few objects in slots of its own, each held once more by this tuple;
-- objects that it leads to without holding a reference for each, or None: what code of its class
-  returned may sit in one slot, elsewhere, and be met there again;
-- the objects it contains, any number of them, each in a slot of its own, or None.
+- the few objects that it leads to, each held once more by this tuple;
+- the objects that it contains, any number of them, or None;
+- whether all of these sit in slots of its own. What the code of its class returned may sit in
+  one slot, elsewhere, and be met there again; then a count of references proves nothing.
 """
+
+SHORT = 64
+"""Up to this many items, the contents of a container are handed out as one tuple."""
 
 Reader = Callable[[Any], Parts]
 Readers = dict[int, tuple[Reader, type]]
@@ -70,8 +73,11 @@ def take_apart(obj: Any, readers: Readers, *, patient: bool) -> Parts:
     Args:
         obj: any object.
         readers: of the classes that this walk has met; one dict for the whole walk.
-        patient: with False, a `RuntimeError` is passed on: it is what a container says that
-            another thread changed meanwhile, and the caller will try again.
+        patient: whether to estimate an object whose code raises.
+
+    Raises:
+        RuntimeError: not with `patient`. Most often a container says so that another thread
+            changed it; the caller tries again, patiently.
     """
     kind = type(obj)
     key = id(kind)
@@ -82,13 +88,11 @@ def take_apart(obj: Any, readers: Readers, *, patient: bool) -> Parts:
                 readers[key] = (_reader_of(kind), kind)  # the class too: its id stays its own
             rule = readers[key][0]
         return rule(obj)
-    except RuntimeError:
+    except Exception as error:  # a user's code may raise anything
         if not patient:
-            raise
-    except Exception:  # noqa: BLE001, S110  # a user's code may raise anything
-        pass
+            raise RuntimeError(f"an instance of {kind!r} cannot be read") from error
     tally.add(estimated=1)
-    return shell(obj), (), get_referents(obj), None
+    return shell(obj), tuple(get_referents(obj)), None, False
 
 
 def _ask_pympler(obj: Any) -> Parts:
@@ -96,8 +100,10 @@ def _ask_pympler(obj: Any) -> Parts:
 
     tally.add(asked=1)
     flat = asizeof.flatsize(obj, align=8)
-    referents = None if isinstance(obj, types.ModuleType) else asizeof.refs(obj)
-    return flat, (), None if referents is None else list(referents), None
+    if isinstance(obj, types.ModuleType):
+        return flat, (), None, True
+    referents = tuple(asizeof.refs(obj) or ())
+    return flat, referents, None, all(referent is None for referent in referents)
 
 
 def shell(obj: Any) -> int:
@@ -117,28 +123,33 @@ def _aligned(size: int) -> int:
 
 
 def _leaf(obj: Any) -> Parts:
-    return _aligned(getsizeof(obj)), (), None, None
+    return (getsizeof(obj) + 7) & -8, (), None, True
 
 
 def _nothing(_obj: Any) -> Parts:
-    return 0, (), None, None
+    return 0, (), None, True
 
 
-def _items(obj: Iterable[Any]) -> Parts:
-    return _aligned(getsizeof(obj)), (), None, iter(obj)
+def _items(obj: Collection[Any]) -> Parts:
+    if len(obj) > SHORT:
+        return _aligned(getsizeof(obj)), (), iter(obj), True
+    return _aligned(getsizeof(obj)), tuple(obj), None, True
 
 
 def _keys_and_values(obj: dict[Any, Any]) -> Parts:
     # by dict's own iterators: those of an OrderedDict would hash its keys
-    return _aligned(getsizeof(obj)), (), None, chain(dict.__iter__(obj), dict.values(obj))
+    if dict.__len__(obj) > SHORT:
+        contents = chain(dict.__iter__(obj), dict.values(obj))
+        return _aligned(getsizeof(obj)), (), contents, True
+    return _aligned(getsizeof(obj)), (*dict.__iter__(obj), *dict.values(obj)), None, True
 
 
 def _pairs(obj: Any) -> Parts:
-    return _aligned(getsizeof(obj)), (), list(chain.from_iterable(obj.items())), None
+    return _aligned(getsizeof(obj)), tuple(chain.from_iterable(obj.items())), None, False
 
 
 def _buffer(obj: memoryview) -> Parts:
-    return _aligned(getsizeof(obj)), (), [obj.obj], None  # one reference serves all its views
+    return _aligned(getsizeof(obj)), (obj.obj,), None, False  # one reference serves many views
 
 
 _BY_RULE: dict[Reader, tuple[type, ...]] = {
@@ -164,8 +175,17 @@ _RULES = {id(kind): rule for rule, kinds in _BY_RULE.items() for kind in kinds}
 
 _CONTAINERS = (list, tuple, set, frozenset, deque)
 
+# What looks attributes up in the ordinary way; builtin types have one each.
+_GENERIC_LOOKUPS = frozenset(
+    id(vars(kind).get("__getattribute__"))
+    for kind in (object, *_BY_RULE[_leaf], *_BY_RULE[_items])
+    if "__getattribute__" in vars(kind)
+)
+
 # Classes, not builtin types, that pympler has rules for.
-_PYMPLERS_OWN = frozenset(map(id, (weakref.KeyedRef, struct.Struct, os.stat_result)))
+_PYMPLERS_OWN = frozenset(
+    map(id, (weakref.KeyedRef, struct.Struct, os.stat_result, getattr(os, "statvfs_result", None)))
+)
 
 _readers: dict[int, tuple[tuple[int, ...], Reader, "weakref.ref[type]"]] = {}
 """id of a class: its stamp, how to read its instances, and what removes the entry with it."""
@@ -184,7 +204,7 @@ def _reader_of(kind: type) -> Reader:
 
 def _stamp(kind: type) -> tuple[int, ...]:
     """Return numbers that change when `kind` gets other bases, or a name more or less."""
-    mro = _mro_of(kind)
+    mro = _mro_of(kind)[:-1]  # without `object`
     return (*map(id, mro), *map(len, map(_namespace_of, mro)))
 
 
@@ -217,7 +237,7 @@ def _is_plain(kind: type) -> bool:
         and id(kind) not in _PYMPLERS_OWN
         and not issubclass(kind, (BaseException, types.ModuleType, array.array))
         and not str(_lookup(kind, "__module__")).startswith("numpy")
-        and _lookup(kind, "__getattribute__") is object.__dict__["__getattribute__"]
+        and id(_lookup(kind, "__getattribute__")) in _GENERIC_LOOKUPS
         and _lookup(kind, "__class__") is object.__dict__["__class__"]
         and type(_lookup(kind, "__dict__")) in (types.GetSetDescriptorType, object)
     )
@@ -260,22 +280,33 @@ def _instance_reader(held: list[str], asked: list[str], container: Any) -> Reade
     """
     attributes = _attributes_reader(held)
     if not asked and container is None:
-        return lambda obj: (_aligned(getsizeof(obj)), attributes(obj), None, None)
-    # by the iterator of the builtin type: a subclass may show other things than it holds
-    items = container and container.__iter__
+        if held == ["__dict__"]:
+            return lambda obj: ((getsizeof(obj) + 7) & -8, (obj.__dict__,), None, True)
+        return lambda obj: ((getsizeof(obj) + 7) & -8, attributes(obj), None, True)
 
     def read(obj: Any) -> Parts:
-        found = [value for name in asked if (value := getattr(obj, name, _MISSING)) is not _MISSING]
-        return _aligned(getsizeof(obj)), attributes(obj), found, items and items(obj)
+        flat = _aligned(getsizeof(obj))
+        answers = _answers(obj, asked)
+        objects = (*attributes(obj), *answers)
+        if container is None:
+            return flat, objects, None, not answers
+        # by the builtin type: a subclass may show other things than it holds
+        contents = container.__iter__(obj)
+        if container.__len__(obj) > SHORT:
+            return flat, objects, contents, not answers
+        return flat, (*objects, *contents), None, not answers
 
     return read
+
+
+def _answers(obj: Any, names: list[str]) -> list[Any]:
+    values = (getattr(obj, name, _MISSING) for name in names)
+    return [value for value in values if value is not _MISSING]
 
 
 def _attributes_reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     if not names:
         return lambda _obj: ()
-    if names == ["__dict__"]:
-        return lambda obj: (obj.__dict__,)
     # two names at least, or attrgetter gives no tuple; a class counts nothing
     all_set = attrgetter(*names, "__class__")
 
@@ -283,8 +314,7 @@ def _attributes_reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
         try:
             return all_set(obj)  # type: ignore[no-any-return]
         except AttributeError:  # a slot is empty
-            values = (getattr(obj, name, _MISSING) for name in names)
-            return tuple(value for value in values if value is not _MISSING)
+            return tuple(_answers(obj, names))
 
     return read
 
@@ -292,4 +322,4 @@ def _attributes_reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
 def _numpy_array(obj: Any) -> Parts:
     # getsizeof counts the data of the array that owns them; a view shows what it looks into
     own = (obj.base, obj.__dict__) if hasattr(obj, "__dict__") else (obj.base,)
-    return _aligned(getsizeof(obj)), own, None, obj.flat if obj.dtype.kind == "O" else None
+    return _aligned(getsizeof(obj)), own, obj.flat if obj.dtype.kind == "O" else None, True

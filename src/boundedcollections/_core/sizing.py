@@ -8,12 +8,9 @@ recurses, keeps no state between calls, and may be called from any thread.
 import math
 from typing import Any, NamedTuple
 
-from boundedcollections._core._deep import BY_ID, SINGLE, walk
-from boundedcollections._core._parts import shell, tally
+from boundedcollections._core._deep import measure
+from boundedcollections._core._parts import tally
 from boundedcollections._core.units import non_negative_int
-
-_ATTEMPTS = 4
-"""How often a value that other threads keep changing is measured before it is estimated."""
 
 _str_bytes = str.__sizeof__
 _bytes_bytes = bytes.__sizeof__
@@ -58,7 +55,7 @@ def deep_size(obj: Any, limit: int | None = None) -> int:
     - the buffer behind a `memoryview`; the items of a numpy array of objects, and the attributes
       of a subclass of numpy's array
     - whatever lies more than 100 levels deep
-    - instances of classes whose module is ``builtins``, as ``exec`` can make them
+    - instances of classes whose module is ``builtins`` or ``types``, as `exec` can make them
 
     and a numpy view counts its own header and the array it looks into, once, where pympler's
     figure depends on what the process measured before.
@@ -89,27 +86,7 @@ def deep_size(obj: Any, limit: int | None = None) -> int:
         return (_str_bytes(obj) + 7) & -8
     if type(obj) is bytes:
         return (_bytes_bytes(obj) + 7) & -8
-    ceiling = math.inf if limit is None else non_negative_int("limit", limit)
-    try:
-        total = walk(obj, ceiling, SINGLE)
-    except RuntimeError:
-        total = _walk_copies(obj, ceiling)
-    if total > 0:
-        return total
-    tally.add(estimated=1)
-    return shell(obj)
-
-
-def _walk_copies(obj: Any, ceiling: float) -> int:
-    """Return the bytes of a value that is being changed; 0 if that does not end."""
-    for _ in range(_ATTEMPTS):
-        try:
-            return walk(obj, ceiling, BY_ID)
-        except RecursionError:  # the caller's own stack is nearly used up
-            raise
-        except RuntimeError:  # no copy can be made without the GIL while threads write
-            continue
-    return 0
+    return measure(obj, math.inf if limit is None else non_negative_int("limit", limit))
 
 
 def sizing_fallbacks() -> SizingFallbacks:
