@@ -98,7 +98,7 @@ class Limits:
     max_files: int = 100_000
     """Paths known to completion; a larger tree is cut, shallow files first."""
     max_files_bytes: int = 32 * MiB
-    """The same in bytes. While a new index is built, both are held."""
+    """The same in bytes, a new index that is being built included."""
     max_completions: int = 50
     """Results of one question."""
     index_interval_seconds: float = 120.0
@@ -143,7 +143,7 @@ class Limits:
         Return the memory that the server can need at most, its agents' processes not counted.
 
         >>> Limits().worst_case_bytes() // MiB
-        587
+        555
         """
         return (
             BASE_BYTES
@@ -152,7 +152,7 @@ class Limits:
             + self.max_rooms * self._room_bytes()
             + self.max_runs * self._run_bytes()
             + self.max_tools_bytes
-            + 2 * self.max_files_bytes
+            + self.max_files_bytes
             + self._parse_bytes()
         )
 

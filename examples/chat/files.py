@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boundedcollections.files.index import ReplaceOnIndex
-
 from chat.config import Limits
 
 
@@ -20,10 +19,15 @@ class Found:
 
 
 class Files:
-    """Completion of paths below `root`; nothing but relative paths ever leaves here."""
+    """
+    Completion of paths below `root`; nothing but relative paths ever leaves here.
+
+    Raises:
+        ValueError: `root` is a whole file system, or the home directory.
+    """
 
     def __init__(self, root: Path, limits: Limits) -> None:
-        self.name = root.name or "/"
+        self.name = root.name
         self._limits = limits
         self._index = ReplaceOnIndex(
             root, max_files=limits.max_files, max_bytes=limits.max_files_bytes, name="files"
@@ -36,7 +40,7 @@ class Files:
 
     def start(self) -> None:
         """Index now, and again and again, in a thread."""
-        self._index.start(interval_seconds=self._limits.index_interval_seconds)
+        self._index.start(self._limits.index_interval_seconds)
 
     async def aclose(self) -> None:
         """Stop indexing, and return when the thread has ended."""
@@ -44,9 +48,19 @@ class Files:
 
     async def complete(self, query: str, limit: int) -> Found:
         """Find paths, the best first; in a thread, for a large index takes its time."""
-        matches = await asyncio.to_thread(self._index.search, query, limit)
+        return await asyncio.to_thread(self._complete, query, limit)
+
+    def _complete(self, query: str, limit: int) -> Found:
+        """Who has typed nothing yet is shown how the list begins."""
+        snapshot = self._index.snapshot()
+        report = snapshot.report
+        truncated = report is not None and report.truncated != ()
+        if not query.strip():
+            first = [(path, ()) for path in snapshot[:limit]]
+            return Found(first, files=len(snapshot), truncated=truncated)
+        matches = self._index.search(query, limit)
         return Found(
-            results=[(match.path, match.positions) for match in matches],
-            files=len(self._index),
-            truncated=self._index.truncated,
+            [(match.path, match.positions) for match in matches],
+            files=len(snapshot),
+            truncated=truncated or matches.incomplete,
         )

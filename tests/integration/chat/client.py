@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +46,15 @@ async def server_of(
         yield server, url
     finally:
         await server.aclose()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds, as it must soon."""
+    for _ in range(1_000):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen")
 
 
 def faulty(root: Path, fault: str) -> Agent:

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from integration.chat.client import Client, faulty, serving
+from integration.chat.client import Client, eventually, faulty, serving
 
 from boundedcollections import Line
 from chat.agent import Agent
@@ -104,7 +104,7 @@ class TestOneRun:
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
-        await gone(grandchild)
+        await eventually(lambda: not is_running(grandchild))
 
     async def test_whoever_escapes_with_the_pipes_does_not_hold_the_end_up(
         self, root: Path
@@ -196,7 +196,7 @@ class TestInARoom:
             _, text, ended = await ann.run("go")
             assert ended["state"] == "finished"
             child = int(text["text"].split()[1])
-            await gone(child)
+            await eventually(lambda: not is_running(child))
 
     async def test_garbage_is_told_once_counted_and_survived(self, root: Path) -> None:
         async with serving(root, agent=faulty(root, "garbage")) as url, Client(url) as ann:
@@ -228,14 +228,6 @@ class TestInARoom:
             await ann.join()
             _, failed = await ann.run("go")
             assert (failed["state"], failed["error"]) == ("failed", "limit reached")
-
-
-async def gone(pid: int) -> None:
-    for _ in range(200):  # it is reaped by whoever adopts orphans here
-        if not is_running(pid):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"process {pid} is still there")
 
 
 def is_running(pid: int) -> bool:

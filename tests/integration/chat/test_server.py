@@ -8,7 +8,15 @@ from typing import Any
 
 import aiohttp
 import pytest
-from integration.chat.client import PATIENCE_SECONDS, Client, Raw, faulty, server_of, serving
+from integration.chat.client import (
+    PATIENCE_SECONDS,
+    Client,
+    Raw,
+    eventually,
+    faulty,
+    server_of,
+    serving,
+)
 from yarl import URL
 
 from boundedcollections import KiB
@@ -172,9 +180,7 @@ class TestTheSlow:
             await ann.members(1)
             sockets = server._runner.server
             assert sockets is not None
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while len(sockets.connections) > 1:  # although it has not read what was sent
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: len(sockets.connections) == 1)  # without having read it
 
     async def test_a_flood_of_refills_is_written_one_after_the_other(self, root: Path) -> None:
         """Each answer waits for the one before it, so they do not pile up in the server."""
@@ -316,6 +322,9 @@ class TestTheAgent:
             (found,) = answer["results"]
             assert found["path"] == "src/main.py"
             assert "".join(found["path"][place] for place in found["positions"]) == "main"
+            await ann.send("complete", id=100, query="", limit=2)
+            answer = await ann.receive("completions")
+            assert [found["path"] for found in answer["results"]] == ["README.md", "src/long.txt"]
 
 
 class TestWhatIsRefused:
