@@ -14,7 +14,7 @@ import pytest
 from meters import DEEP
 from pympler.asizeof import Asizer
 
-from boundedcollections._core import _deep, _parts, sizing
+from boundedcollections._core import _deep, _parts, _walking, sizing
 from boundedcollections._core.sizing import sizing_fallbacks
 
 Meter = Callable[..., int]
@@ -331,7 +331,7 @@ def test_a_metaclass_is_not_asked_to_compare_or_to_hash(deep_size: Meter) -> Non
         for leaf in (1.5, "text", 10**9, b"bytes"):
             mixed = [leaf * i for i in range(2, 100)]
             mixed[50] = odd()
-            assert deep_size(mixed) == _deep.walk(mixed, 10**9, _deep.BY_ID)
+            assert deep_size(mixed) == _deep.walk(mixed, 10**9, _walking.BY_ID)
     assert sizing_fallbacks() == before
 
 
@@ -524,15 +524,18 @@ def test_the_certificate_is_used_on_this_build() -> None:
 
 def test_the_certificate_is_not_used_without_the_gil(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
-    assert _deep._trusted(3) == _deep.BY_ID
+    assert _walking.trusted(_deep.walk) == _walking.BY_ID
 
 
 def test_a_count_that_misses_a_second_reference_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert _deep._trusted(_deep.SINGLE + 1) == _deep.BY_ID
-    monkeypatch.setattr(_deep, "_IN_BLOCK", _deep._IN_BLOCK + 1)
-    assert _deep._trusted(_deep.SINGLE) == _deep.BY_ID
+    with monkeypatch.context() as patch:
+        patch.setattr(_walking, "_references_of_one_slot", lambda: _deep.SINGLE + 1)
+        assert _walking.trusted(_deep.walk) == _walking.BY_ID
+    assert _walking.trusted(_deep.walk) == _deep.SINGLE
+    monkeypatch.setattr(_walking, "_IN_BLOCK", _walking._IN_BLOCK + 1)
+    assert _walking.trusted(_deep.walk) == _walking.BY_ID
 
 
 @pytest.mark.parametrize("items", [3, 3000])
@@ -544,5 +547,5 @@ def test_without_the_certificate_the_figures_are_the_same(items: int) -> None:
         {i: (shared, {i}) for i in range(items)},
         collections.deque(i * 1.5 for i in range(items)),
     ]
-    by_id = _deep.walk(value, 10**12, _deep.BY_ID)
+    by_id = _deep.walk(value, 10**12, _walking.BY_ID)
     assert by_id == _deep.walk(value, 10**12, _deep.SINGLE) == sizing.deep_size(value)

@@ -10,7 +10,6 @@ import array
 import decimal
 import os
 import struct
-import threading
 import types
 import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -21,6 +20,17 @@ from itertools import chain
 from operator import attrgetter
 from sys import getsizeof
 from typing import Any
+
+from boundedcollections._core._classes import (
+    HEAP_TYPE,
+    MISSING,
+    ClassCache,
+    flags_of,
+    is_numpy_array,
+    lookup,
+    mro_of,
+)
+from boundedcollections._core._walking import SHORT, tally
 
 Parts = tuple[int, tuple[Any, ...], Iterable[Any] | None, bool]
 """
@@ -33,37 +43,8 @@ One object taken apart:
   one slot, elsewhere, and be met there again; then a count of references proves nothing.
 """
 
-SHORT = 64
-"""Up to this many items, the contents of a container are handed out as one tuple."""
-
 Reader = Callable[[Any], Parts]
 Readers = dict[int, tuple[Reader, type]]
-
-# What a class really is, past any metaclass that says otherwise.
-_mro_of = type.__dict__["__mro__"].__get__
-_namespace_of = type.__dict__["__dict__"].__get__
-_flags_of = type.__dict__["__flags__"].__get__
-
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made at run time, as a class statement does
-_MISSING: Any = object()
-
-
-class _Tally:
-    """Counts how often sizing had to leave the rules of this module, in any thread."""
-
-    __slots__ = ("_lock", "asked", "estimated")
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self.asked = self.estimated = 0
-
-    def add(self, *, asked: int = 0, estimated: int = 0) -> None:
-        with self._lock:
-            self.asked += asked
-            self.estimated += estimated
-
-
-tally = _Tally()
 
 
 def take_apart(obj: Any, readers: Readers, *, patient: bool) -> Parts:
@@ -85,7 +66,7 @@ def take_apart(obj: Any, readers: Readers, *, patient: bool) -> Parts:
         rule = _RULES.get(key)
         if rule is None:
             if key not in readers:
-                readers[key] = (_reader_of(kind), kind)  # the class too: its id stays its own
+                readers[key] = (_readers(kind), kind)  # the class too: its id stays its own
             rule = readers[key][0]
         return rule(obj)
     except Exception as error:  # a user's code may raise anything
@@ -187,33 +168,13 @@ _PYMPLERS_OWN = frozenset(
     map(id, (weakref.KeyedRef, struct.Struct, os.stat_result, getattr(os, "statvfs_result", None)))
 )
 
-_readers: dict[int, tuple[tuple[int, ...], Reader, "weakref.ref[type]"]] = {}
-"""id of a class: its stamp, how to read its instances, and what removes the entry with it."""
-
-
-def _reader_of(kind: type) -> Reader:
-    """Return what reads the instances of `kind`."""
-    key = id(kind)
-    stamp = _stamp(kind)
-    known = _readers.get(key)
-    if known is None or known[0] != stamp:
-        forget = weakref.ref(kind, lambda _, pop=_readers.pop: pop(key, None))  # type: ignore[misc]
-        known = _readers[key] = (stamp, _make_reader(kind), forget)
-    return known[1]
-
-
-def _stamp(kind: type) -> tuple[int, ...]:
-    """Return numbers that change when `kind` gets other bases, or a name more or less."""
-    mro = _mro_of(kind)[:-1]  # without `object`
-    return (*map(id, mro), *map(len, map(_namespace_of, mro)))
-
 
 def _make_reader(kind: type) -> Reader:
     if issubclass(kind, type):
         return _nothing
     if issubclass(kind, dict):
         return _keys_and_values
-    if any((c.__module__, c.__name__) == ("numpy", "ndarray") for c in _mro_of(kind)):
+    if is_numpy_array(kind):
         return _numpy_array
     names = _slot_names(kind) if _is_plain(kind) else None
     if names is None:
@@ -221,11 +182,11 @@ def _make_reader(kind: type) -> Reader:
     container = next((c for c in _CONTAINERS if issubclass(kind, c)), None)
     is_named_tuple = (
         container is tuple
-        and _lookup(kind, "_fields") is not _MISSING
-        and _lookup(kind, "__call__") is _MISSING
+        and lookup(kind, "_fields") is not MISSING
+        and lookup(kind, "__call__") is MISSING
     )
-    held = ["__dict__"] if _lookup(kind, "__dict__") is not _MISSING and not is_named_tuple else []
-    if _lookup(kind, "__getattr__") is _MISSING:
+    held = ["__dict__"] if lookup(kind, "__dict__") is not MISSING and not is_named_tuple else []
+    if lookup(kind, "__getattr__") is MISSING:
         return _instance_reader([*held, *names], [], container)
     return _instance_reader(held, names, container)
 
@@ -233,13 +194,13 @@ def _make_reader(kind: type) -> Reader:
 def _is_plain(kind: type) -> bool:
     """Whether an instance is what its ``__dict__`` and ``__slots__`` hold, for pympler too."""
     return (
-        bool(_flags_of(kind) & _HEAP_TYPE)
+        bool(flags_of(kind) & HEAP_TYPE)
         and id(kind) not in _PYMPLERS_OWN
         and not issubclass(kind, (BaseException, types.ModuleType, array.array))
-        and not str(_lookup(kind, "__module__")).startswith("numpy")
-        and id(_lookup(kind, "__getattribute__")) in _GENERIC_LOOKUPS
-        and _lookup(kind, "__class__") is object.__dict__["__class__"]
-        and type(_lookup(kind, "__dict__")) in (types.GetSetDescriptorType, object)
+        and not str(lookup(kind, "__module__")).startswith("numpy")
+        and id(lookup(kind, "__getattribute__")) in _GENERIC_LOOKUPS
+        and lookup(kind, "__class__") is object.__dict__["__class__"]
+        and type(lookup(kind, "__dict__")) in (types.GetSetDescriptorType, object)
     )
 
 
@@ -252,21 +213,15 @@ def _slot_names(kind: type) -> list[str] | None:
     """
     names = dict.fromkeys(
         f"_{base.__name__}{name}" if name.startswith("__") else name
-        for base in _mro_of(kind)
-        for name in _lookup(base, "__slots__", ())
+        for base in mro_of(kind)
+        for name in lookup(base, "__slots__", ())
     )
-    if _lookup(kind, "__getattr__") is not _MISSING:  # asked for every name, even for `__slots__`
-        return list(names) if _lookup(kind, "__slots__") is not _MISSING else None
-    places = {name: place for name in names if (place := _lookup(kind, name)) is not _MISSING}
+    if lookup(kind, "__getattr__") is not MISSING:  # asked for every name, even for `__slots__`
+        return list(names) if lookup(kind, "__slots__") is not MISSING else None
+    places = {name: place for name in names if (place := lookup(kind, name)) is not MISSING}
     if all(type(place) is types.MemberDescriptorType for place in places.values()):
         return list(places)
     return None
-
-
-def _lookup(kind: type, name: str, default: Any = _MISSING) -> Any:
-    """Return what a class has under `name`, without running any code of it."""
-    namespaces = map(_namespace_of, _mro_of(kind))
-    return next((names[name] for names in namespaces if name in names), default)
 
 
 def _instance_reader(held: list[str], asked: list[str], container: Any) -> Reader:
@@ -300,8 +255,8 @@ def _instance_reader(held: list[str], asked: list[str], container: Any) -> Reade
 
 
 def _answers(obj: Any, names: list[str]) -> list[Any]:
-    values = (getattr(obj, name, _MISSING) for name in names)
-    return [value for value in values if value is not _MISSING]
+    values = (getattr(obj, name, MISSING) for name in names)
+    return [value for value in values if value is not MISSING]
 
 
 def _attributes_reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -317,6 +272,9 @@ def _attributes_reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
             return tuple(_answers(obj, names))
 
     return read
+
+
+_readers = ClassCache(_make_reader)
 
 
 def _numpy_array(obj: Any) -> Parts:

@@ -9,7 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 from boundedcollections._core._deep import measure
-from boundedcollections._core._parts import tally
+from boundedcollections._core._walking import tally
 from boundedcollections._core.units import non_negative_int
 
 _str_bytes = str.__sizeof__
