@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import boundedcollections
+from boundedcollections import lru
 from boundedcollections.testing import check_invariants
 
 CHECKED = tuple(
@@ -34,3 +35,11 @@ def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> I
     yield
     gc.collect()  # destructors of this test must not speak up in the next one
     check_invariants(*(alive for ref in created if (alive := ref()) is not None))
+
+
+@pytest.fixture
+def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charge nothing for the collections themselves: for tests of policy, with readable figures."""
+    monkeypatch.setattr(lru, "_charge", lambda payload: payload)
+    monkeypatch.setattr(lru, "_table_bytes", lambda _slots: 0)
+    monkeypatch.setattr(lru, "_measured_tables", lambda _entries, _order: 0)

@@ -8,11 +8,24 @@ visits every interruption that there can be. (Destructors run by the garbage col
 points more on 3.11; stress tests aim at those.)
 """
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
+
+
+@contextlib.contextmanager
+def untraced() -> Iterator[None]:
+    """Keep a coverage tool out: it would be struck as well, or its memory be measured."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
 
 _POINTS = frozenset({"call", "return", "c_return"})
 

@@ -18,6 +18,14 @@ from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger, Tally
 from boundedcollections._core.sizing import deep_size
+from boundedcollections._core.tables import (
+    ORDER_NODE_BYTES,
+    TableMeter,
+    allocated,
+    dict_bytes,
+    ordered_dict_bytes,
+    slots_for,
+)
 from boundedcollections._core.units import at_least_one, measured_size, positive_int
 
 K = TypeVar("K")
@@ -79,15 +87,20 @@ class _Entry(Generic[K, V]):
     Python ``__eq__`` within ``OrderedDict.move_to_end`` can free what it is looking at.
     """
 
-    __slots__ = ("key", "key_bytes", "size", "value")
+    __slots__ = ("key", "size", "value")
 
-    def __init__(self, key: K, value: V, key_bytes: int, size: int) -> None:
+    def __init__(self, key: K, value: V, size: int) -> None:
         self.key = key
         self.value = value
-        self.key_bytes = key_bytes
         self.size = size
 
 
+_ENTRY_BYTES: Final = allocated(sys.getsizeof(_Entry(None, None, 0))) + ORDER_NODE_BYTES
+"""What an entry costs beside its key and its value: itself and its node in the order."""
+_EMPTY_BYTES: Final = {}.__sizeof__() + OrderedDict().__sizeof__()
+_LARGEST_SHARED_INT: Final = 256
+_INT_BYTES: Final = allocated(sys.getsizeof(1 << 20))
+"""What it costs to remember a size, unless it is an int that CPython has anyway."""
 _Departure = tuple[K, V, RemovalCause]
 _GONE: Final = object()
 
@@ -128,7 +141,8 @@ class SizeAwareLRU(MutableMapping[K, V]):
 
     Args:
         items: a mapping or pairs, written one by one, as by `update`.
-        max_bytes: the most bytes to hold, keys and values together.
+        max_bytes: the most bytes to hold: keys, values, and what the cache itself spends on them
+            (about 200 bytes for an entry; its tables grow in steps, which are booked beforehand).
         max_items: the most entries to hold.
         max_entry_bytes: the most bytes of one entry, key included; by default `max_bytes`. Without
             it a single giant flushes everything else.
@@ -150,10 +164,13 @@ class SizeAwareLRU(MutableMapping[K, V]):
         "_ledger",
         "_lock",
         "_max_entry_bytes",
+        "_meter",
         "_misses",
         "_notify",
+        "_only_str",
         "_order",
         "_sizeof",
+        "_tidying",
         "name",
     )
 
@@ -170,7 +187,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
     ) -> None:
         self.name = name
         where = type(self).__name__ if name is None else f"{type(self).__name__} {name!r}"
-        positive_int("max_bytes", max_bytes)
+        _check_room(max_bytes)
         self._ledger = Ledger(where, max_items=max_items, max_bytes=max_bytes)
         self._max_entry_bytes = _entry_limit(max_entry_bytes)
         self._sizeof = sizeof
@@ -182,6 +199,9 @@ class SizeAwareLRU(MutableMapping[K, V]):
         # The dict is an index, which may be stale for a moment.
         self._order: OrderedDict[_Entry[K, V], None] = OrderedDict()
         self._entries: dict[K, _Entry[K, V]] = {}
+        self._meter = TableMeter()
+        self._tidying = False
+        self._only_str = True  # a dict has smaller tables until it meets a key of another type
         self.update(items)
 
     @property
@@ -196,16 +216,13 @@ class SizeAwareLRU(MutableMapping[K, V]):
 
     @property
     def max_entry_bytes(self) -> int:
-        """The bound of one entry, in bytes."""
-        return (
-            self.max_bytes
-            if self._max_entry_bytes is None
-            else min(self._max_entry_bytes, self.max_bytes)
-        )
+        """The bound of one entry, in bytes: by default all but the smallest tables."""
+        room = self.max_bytes - _table_bytes(slots_for(0))
+        return room if self._max_entry_bytes is None else min(self._max_entry_bytes, room)
 
     @property
     def current_bytes(self) -> int:
-        """The bytes held, keys and values together."""
+        """The bytes held: keys, values, and what the cache itself spends on them."""
         return self._ledger.bytes
 
     @property
@@ -278,6 +295,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         fresh = self._measure(key, value)
+        self._prepare(fresh)
         self._under_lock(partial(self._store, fresh))
 
     def put(self, key: K, value: V) -> bool:
@@ -312,6 +330,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
         if value is not _GONE:
             return value
         fresh = self._measure(key, default)
+        self._prepare(fresh)
 
         def store_if_missing(left: list[_Departure[K, V]]) -> V:
             current = self._find(key)
@@ -401,7 +420,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
         if entry is None:
             raise KeyError(key)
         value = entry.value
-        size = entry.key_bytes + measured_size(self._sizeof(value))
+        size = self._size_of(entry.key, value)
 
         def book(left: list[_Departure[K, V]]) -> int:
             while entry in self._order and entry.value is value:
@@ -436,12 +455,14 @@ class SizeAwareLRU(MutableMapping[K, V]):
         """
         at_least_one(max_bytes=max_bytes, max_items=max_items, max_entry_bytes=max_entry_bytes)
         entry_limit = _entry_limit(max_entry_bytes)
+        if max_bytes is not None:
+            _check_room(max_bytes)
 
         def shrink(left: list[_Departure[K, V]]) -> None:
             self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
             if entry_limit is not None:
                 self._max_entry_bytes = entry_limit
-            self._make_room(0, items=0, left=left)
+            self._shrink(left)
 
         self._under_lock(shrink)
 
@@ -511,7 +532,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
                 "on_evict": self._notify.listener,
                 "name": self.name,
             },
-            "entries": [(entry.key, entry.value, entry.key_bytes, entry.size) for entry in held],
+            "entries": [(entry.key, entry.value, entry.size) for entry in held],
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -520,8 +541,13 @@ class SizeAwareLRU(MutableMapping[K, V]):
             self._under_lock(partial(self._insert, _Entry(*fields)))
 
     def _measure(self, key: K, value: V) -> _Entry[K, V]:
-        key_bytes = measured_size(self._sizeof(key))
-        return _Entry(key, value, key_bytes, key_bytes + measured_size(self._sizeof(value)))
+        held = self._entries.get(key)
+        if held is not None:  # a dict goes on holding the key it has, so that is what counts
+            key = held.key
+        return _Entry(key, value, self._size_of(key, value))
+
+    def _size_of(self, key: K, value: V) -> int:
+        return _charge(measured_size(self._sizeof(key)) + measured_size(self._sizeof(value)))
 
     def _under_lock(self, act: Callable[[list[_Departure[K, V]]], R]) -> R:
         """Run `act` under the lock; afterwards tell what left."""
@@ -529,7 +555,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
         try:
             with self._lock:
                 try:
-                    return act(left)
+                    result = act(left)
                 except TooLarge:
                     raise
                 except BaseException:
@@ -537,6 +563,9 @@ class SizeAwareLRU(MutableMapping[K, V]):
                     raise
         finally:
             self._notify(left)
+        if self._meter.is_sparse(entries=self._ledger.items) and not self._tidying:
+            self._tidy()
+        return result
 
     def _find(self, key: K) -> _Entry[K, V] | None:
         entry = self._entries.get(key)
@@ -548,11 +577,9 @@ class SizeAwareLRU(MutableMapping[K, V]):
             self._take(fresh.key, left, RemovalCause.REPLACED)
             raise self._ledger.reject(fresh.size, limit=limit)
         while (current := self._find(fresh.key)) is not None:
-            # The dict goes on holding the key it has, so that key's bytes stay charged.
-            size = current.key_bytes + fresh.size - fresh.key_bytes
-            if size > limit:
+            if current.key is not fresh.key:  # written since it was measured, by an equal key
                 self._detach(current, RemovalCause.REPLACED, left)
-            elif self._set(current, fresh.value, size, RemovalCause.REPLACED, left):
+            elif self._set(current, fresh.value, fresh.size, RemovalCause.REPLACED, left):
                 return
         self._insert(fresh, left)
 
@@ -570,10 +597,10 @@ class SizeAwareLRU(MutableMapping[K, V]):
         if entry in self._order:
             self._order.move_to_end(entry)  # the last to be evicted for its own growth
         while not self._ledger.reserve(growth):
-            if self._evict_oldest(growth, items=0, left=left) is None:
+            if not self._evict_oldest(growth, 0, left):
                 return False
         if entry not in self._order or entry.size != old_size:  # something interrupted this
-            self._ledger.reserve(-growth)
+            self._ledger.unreserve(growth)
             return False
         old_value = entry.value
         entry.value = value
@@ -585,14 +612,89 @@ class SizeAwareLRU(MutableMapping[K, V]):
 
     def _insert(self, entry: _Entry[K, V], left: list[_Departure[K, V]]) -> None:
         while not self._ledger.admit(entry.size):
-            if self._evict_oldest(entry.size, items=1, left=left) is None and not self._order:
-                # A write that this one interrupted has booked the whole bound.
-                cause = self._ledger.shortage(entry.size) or RemovalCause.SIZE
+            if not self._evict_oldest(entry.size, 1, left) and (
+                cause := self._ledger.shortage(entry.size)
+            ):  # a write that this one interrupted has booked the whole bound
                 self._ledger.turn_away(entry.size, cause)
                 left.append((entry.key, entry.value, cause))
                 return
+        reserved = self._reserve_tables(entry.key, left)
+        self._only_str = self._only_str and type(entry.key) is str
         self._order[entry] = None
         self._map(entry, left)
+        self._ledger.unreserve(reserved)
+        grown = self._settle_tables()
+        self._meter.insert(entries=max(len(self._order) - 1, 0), grown=grown)
+        if grown and not reserved:  # nobody foresaw it: an interruption has used up the slots
+            self._shrink(left)
+
+    def _prepare(self, fresh: _Entry[K, V]) -> None:
+        """Evict for new tables in a step of its own, so that the victims die before they come."""
+        if (
+            self._growth(fresh.key)
+            and fresh.key not in self._entries
+            and fresh.size <= self.max_entry_bytes
+        ):
+            self._under_lock(partial(self._evict_for_tables, fresh.key))
+
+    def _evict_for_tables(self, key: K, left: list[_Departure[K, V]]) -> None:
+        self._ledger.unreserve(self._reserve_tables(key, left))
+
+    def _reserve_tables(self, key: K, left: list[_Departure[K, V]]) -> int:
+        """Book the bytes of the new tables, if inserting `key` is going to make some."""
+        while not self._ledger.reserve(growth := self._growth(key)):
+            if not self._evict_oldest(growth, 0, left):
+                return 0
+        return growth
+
+    def _growth(self, key: K) -> int:
+        entries = len(self._order)
+        slots = self._meter.next_slots(entries=entries)
+        if type(key) is not str and self._only_str and not slots:
+            slots = slots_for(3 * entries)
+        return _table_bytes(slots) if slots else 0
+
+    def _settle_tables(self) -> bool:
+        """Book what the tables have become; say whether they have grown."""
+        grown = False
+        while (size := _measured_tables(self._entries, self._order)) != self._ledger.table_bytes:
+            grown = size > self._ledger.table_bytes
+            self._ledger.retable(size)
+        return grown
+
+    def _tidy(self) -> None:
+        """Make smaller tables, once there is room for them beside the old ones."""
+        self._tidying = True
+        try:
+            self._under_lock(self._make_room_to_tidy)
+            self._under_lock(self._replace_tables)
+        finally:
+            self._tidying = False
+
+    def _make_room_to_tidy(self, left: list[_Departure[K, V]]) -> None:
+        """Evict in a step of its own, so that the victims die first; but never the newest."""
+        while len(self._order) > 1 and self._evict_oldest(self._tidy_bytes(), 0, left):
+            pass
+
+    def _replace_tables(self, _left: list[_Departure[K, V]]) -> None:
+        if self._ledger.shortage(self._tidy_bytes(), items=0) is None:  # else the next time
+            self._copy_tables()
+
+    def _tidy_bytes(self) -> int:
+        return _table_bytes(slots_for(3 * len(self._order)))
+
+    def _copy_tables(self) -> None:
+        """Put everything into tables that fit it, if nothing interrupts that."""
+        entries: dict[K, _Entry[K, V]] = {}
+        order: OrderedDict[_Entry[K, V], None] = OrderedDict()
+        meter = TableMeter()
+        for entry in list(self._order):
+            meter.insert(entries=len(order))
+            order[entry] = None
+            entries[entry.key] = entry
+        if order.keys() == self._order.keys():
+            self._entries, self._order, self._meter = entries, order, meter
+        self._settle_tables()
 
     def _take(
         self,
@@ -605,16 +707,23 @@ class SizeAwareLRU(MutableMapping[K, V]):
                 return entry.value
         return _GONE
 
-    def _make_room(self, size: int, *, items: int, left: list[_Departure[K, V]]) -> None:
-        while self._evict_oldest(size, items=items, left=left) is not None:
-            pass
+    def _shrink(self, left: list[_Departure[K, V]]) -> None:
+        """Evict down to bounds that have become smaller, tables included."""
+        while self._evict_oldest(0, 0, left):
+            if self._meter.is_sparse(entries=len(self._order)):
+                self._copy_tables()
 
-    def _evict_oldest(
-        self, size: int, *, items: int, left: list[_Departure[K, V]]
-    ) -> _Entry[K, V] | None:
-        """Evict one entry if `items` more of `size` bytes need it; None if they need none."""
+    def _evict_oldest(self, size: int, items: int, left: list[_Departure[K, V]]) -> bool:
+        """Evict one entry if `items` more of `size` bytes need it; say whether that was so."""
         cause = self._ledger.shortage(size, items=items)
-        return None if cause is None else self._release_oldest(cause, left)
+        if cause is None:
+            return False
+        if self._release_oldest(cause, left) is not None:
+            return True
+        if not self._meter.slots:
+            return False
+        self._copy_tables()  # nothing is held, but the tables were made for more
+        return True
 
     def _release_oldest(
         self, cause: RemovalCause, left: list[_Departure[K, V]]
@@ -657,9 +766,8 @@ class SizeAwareLRU(MutableMapping[K, V]):
             self._detach(mapped, RemovalCause.REPLACED, left)
 
     def _restate(self, left: list[_Departure[K, V]]) -> None:
-        """Bring books, bounds and index in line with the order, after an exception."""
+        """Bring index, books and bounds in line with the order, after an exception."""
         self._ledger.restate(len(self._order), sum(entry.size for entry in list(self._order)))
-        self._make_room(0, items=0, left=left)
         mapped = set(map(id, self._entries.values()))
         for entry in list(self._entries.values()):
             if entry not in self._order:
@@ -667,6 +775,8 @@ class SizeAwareLRU(MutableMapping[K, V]):
         for entry in list(self._order):
             if id(entry) not in mapped:
                 self._map(entry, left)
+        self._settle_tables()
+        self._shrink(left)
 
     def _check(self) -> None:
         """Assert the invariants."""
@@ -676,6 +786,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
             assert set(map(id, held)) == set(map(id, self._entries.values()))
             assert len(held) == len(self._entries)
             assert all(self._entries[entry.key] is entry for entry in held)
+            assert self._ledger.table_bytes == _measured_tables(self._entries, self._order)
 
 
 class _Items(ItemsView[K, V]):
@@ -698,6 +809,27 @@ class _Values(ValuesView[V]):
 
     def __contains__(self, value: object) -> bool:
         return any(held is value or held == value for held in self)
+
+
+def _charge(payload: int) -> int:
+    """Add to the bytes of key and value what the cache itself spends on the entry."""
+    size = payload + _ENTRY_BYTES
+    return size if size <= _LARGEST_SHARED_INT else size + _INT_BYTES
+
+
+def _table_bytes(slots: int) -> int:
+    return dict_bytes(slots) + ordered_dict_bytes(slots)
+
+
+def _measured_tables(entries: dict[Any, Any], order: OrderedDict[Any, None]) -> int:
+    nodes = len(order) * ORDER_NODE_BYTES  # charged with their entries
+    return entries.__sizeof__() + order.__sizeof__() - nodes - _EMPTY_BYTES
+
+
+def _check_room(max_bytes: int) -> None:
+    least = _table_bytes(slots_for(0)) + _charge(0)
+    if positive_int("max_bytes", max_bytes) < least:
+        raise ValueError(f"max_bytes must be at least {least}, for one entry, got {max_bytes}")
 
 
 def _entry_limit(max_entry_bytes: int | None) -> int | None:

@@ -21,6 +21,8 @@ from boundedcollections import (
     TooLarge,
 )
 
+pytestmark = pytest.mark.usefixtures("weightless")
+
 MAX_ITEMS, MAX_BYTES = 7, 100
 
 

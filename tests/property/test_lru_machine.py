@@ -147,4 +147,6 @@ class LRUMachine(RuleBasedStateMachine):
         check_invariants(self.cache)
 
 
-TestLRUMachine = LRUMachine.TestCase
+@pytest.mark.usefixtures("weightless")
+class TestLRUMachine(LRUMachine.TestCase):  # type: ignore[name-defined,misc]
+    pass

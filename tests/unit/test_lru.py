@@ -18,6 +18,8 @@ Left = list[tuple[object, object, RemovalCause]]
 SIZE, COUNT = RemovalCause.SIZE, RemovalCause.COUNT
 REPLACED, REMOVED, CLEARED = RemovalCause.REPLACED, RemovalCause.REMOVED, RemovalCause.CLEARED
 
+pytestmark = pytest.mark.usefixtures("weightless")
+
 
 @pytest.fixture(autouse=True, params=["without lock", "with lock"])
 def _both_ways_to_hit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,16 +248,22 @@ class TestReplacing:
         assert cache.current_bytes == 9
         assert list(cache) == [True]
 
-    def test_an_equal_key_that_is_lighter_makes_room_for_a_value_that_needs_it(self) -> None:
-        sizes: dict[object, int] = {"small": 1, "large": 5}
-        cache: Cache = SizeAwareLRU(
-            max_bytes=10, sizeof=lambda thing: 8 if thing is True else sizes.get(thing, 1)
-        )
-        cache[True] = "small"
-        cache[1] = "large"
-        assert cache.snapshot() == ((1, "large"),)
+    def test_an_equal_key_written_while_this_one_was_measured_is_replaced_with_its_value(
+        self,
+    ) -> None:
+        left, on_evict = recorder()
+        cache: Cache
+
+        def sizeof(thing: object) -> int:
+            if thing == "mine":
+                cache[True] = "theirs"
+            return 1
+
+        cache = SizeAwareLRU(max_bytes=10, sizeof=sizeof, on_evict=on_evict)
+        cache[1] = "mine"
+        assert cache.snapshot() == ((1, "mine"),)
         assert next(iter(cache)) is not True
-        assert cache.current_bytes == 6
+        assert left == [(True, "theirs", REPLACED)]
 
 
 class TestRemeasure:

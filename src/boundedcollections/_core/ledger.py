@@ -41,7 +41,8 @@ class Ledger:
 
     Attributes:
         items: how many items are held.
-        bytes: the sum of their sizes.
+        bytes: the sum of their sizes, and of the tables that hold them.
+        table_bytes: the bytes of those tables, as far as they have been booked.
         peak_items: the most items ever held.
         peak_bytes: the most bytes ever held.
         rejected: how many items were refused because one alone exceeds the bound.
@@ -60,13 +61,14 @@ class Ledger:
         "peak_bytes",
         "peak_items",
         "rejected",
+        "table_bytes",
     )
 
     def __init__(self, where: str, *, max_items: int | None, max_bytes: int | None) -> None:
         self._where = where
         self._item_limit = _limit("max_items", max_items)
         self.byte_limit = _limit("max_bytes", max_bytes)
-        self.items = self.bytes = 0
+        self.items = self.bytes = self.table_bytes = 0
         self.peak_items = self.peak_bytes = 0
         self.rejected = 0
         self._accepted_items = self._accepted_bytes = 0
@@ -102,8 +104,10 @@ class Ledger:
         self.bytes = total
         self._accepted_items += 1
         self._accepted_bytes += size
-        self.peak_items = max(self.peak_items, items)
-        self.peak_bytes = max(self.peak_bytes, total)
+        if items > self.peak_items:
+            self.peak_items = items
+        if total > self.peak_bytes:
+            self.peak_bytes = total
         return True
 
     def shortage(self, size: int = 0, *, items: int = 1) -> RemovalCause | None:
@@ -123,12 +127,13 @@ class Ledger:
         tally[1] += size
 
     def reserve(self, size: int) -> bool:
-        """Book `size` bytes more for an item that is held, if they fit; negative: give back."""
+        """Book `size` bytes more for what is held already, if they fit; see `unreserve`."""
         total = self.bytes + size
         if total > self.byte_limit:
             return False
         self.bytes = total
-        self.peak_bytes = max(self.peak_bytes, total)
+        if total > self.peak_bytes:
+            self.peak_bytes = total
         return True
 
     def exchange(
@@ -148,6 +153,17 @@ class Ledger:
             tally = self._tallies[cause]
             tally[0] += 1
             tally[1] += old
+        self._note_peak()
+
+    def unreserve(self, size: int) -> None:
+        """Give back what was reserved."""
+        self.bytes -= size
+
+    def retable(self, size: int) -> None:
+        """Book that the tables have `size` bytes now."""
+        self.bytes += size - self.table_bytes
+        self.table_bytes = size
+        self._note_peak()
 
     def turn_away(self, size: int, cause: RemovalCause) -> None:
         """Book an item that was accepted and had to leave at once, so that no count is lost."""
@@ -173,9 +189,14 @@ class Ledger:
     def restate(self, items: int, size: int) -> None:
         """Book what an owner really holds after an exception struck in the middle of a write."""
         self.items = items
-        self.bytes = size
+        self.bytes = size + self.table_bytes
         self._accepted_items = items + sum(tally[0] for tally in self._tallies.values())
         self._accepted_bytes = size + sum(tally[1] for tally in self._tallies.values())
+        self._note_peak()
+
+    def _note_peak(self) -> None:
+        if self.peak_bytes < self.bytes <= self.byte_limit:  # what is above it is on its way out
+            self.peak_bytes = self.bytes
 
     def __str__(self) -> str:
         parts = [
@@ -190,9 +211,10 @@ class Ledger:
 
     def check(self, items: int, size: int) -> None:
         """Assert that the books equal what the owner counted, and keep every bound."""
-        assert (self.items, self.bytes) == (items, size), (self.items, self.bytes, items, size)
-        assert 0 <= self.items <= self.peak_items
-        assert 0 <= self.bytes <= self.peak_bytes
+        assert self.items == items, (self.items, items)
+        assert self.bytes == size + self.table_bytes, (self.bytes, size, self.table_bytes)
+        assert 0 <= self.items <= self.peak_items, (self.items, self.peak_items)
+        assert 0 <= self.bytes <= self.peak_bytes, (self.bytes, self.peak_bytes)
         assert self.shortage(items=0) is None, (self.items, self.bytes)
         assert self._accepted_items == items + sum(t[0] for t in self._tallies.values())
         assert self._accepted_bytes == size + sum(t[1] for t in self._tallies.values())

@@ -1,0 +1,243 @@
+"""What `SizeAwareLRU` claims, against what tracemalloc sees."""
+
+import gc
+import random
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from interruptions import interrupted_everywhere, untraced
+
+from boundedcollections import SizeAwareLRU
+from boundedcollections._core.ledger import Ledger
+from boundedcollections._core.tables import allocated
+
+OBJECT_BYTES = 8_000
+"""The cache itself, empty, with its ledger and lock; not a part of what it claims."""
+
+SHAPES: dict[str, Callable[[random.Random, int], tuple[Any, Any]]] = {
+    "str to float": lambda source, number: (f"user:{number:08}", source.random()),
+    "int to bytes": lambda source, number: (1_000 + number, bytes(source.randint(1, 2_000))),
+    "bytes to large bytes": lambda source, number: (
+        b"%09d" % number,
+        bytes(source.randint(9_000, 30_000)),
+    ),
+    "str, then int": lambda source, number: (
+        str(number + 10**6) if number % 1_000 != 999 else number + 10**6,
+        bytes(33),
+    ),
+}
+
+
+def shallow(thing: object) -> int:
+    return sys.getsizeof(thing)
+
+
+@contextmanager
+def traced() -> Iterator[Callable[[], tuple[int, int]]]:
+    """Yield a function that gives the bytes traced since the start, now and at their peak."""
+    gc.collect()
+    tracemalloc.start()
+    base, _ = tracemalloc.get_traced_memory()
+
+    def memory() -> tuple[int, int]:
+        _, peak = tracemalloc.get_traced_memory()
+        gc.collect()  # it empties the interpreter's lists of spare tuples, too
+        now, _ = tracemalloc.get_traced_memory()
+        return now - base, peak - base
+
+    try:
+        yield memory
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("max_bytes", [60_000, 1_500_000])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_the_bound_holds_in_traced_bytes_at_every_moment_table_steps_included(
+    shape: Callable[[random.Random, int], tuple[Any, Any]], max_bytes: int
+) -> None:
+    source = random.Random(5)
+    in_hand = 31_000 + 2_000 + OBJECT_BYTES  # the caller's value, and what a call needs to run
+    SizeAwareLRU({"warm": "up"}, max_bytes=9_000).statistics()  # what a first call sets up stays
+    with untraced(), traced() as memory:
+        cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(max_bytes=max_bytes, sizeof=shallow)
+        number = 0
+        while cache.statistics().left["size"].items < 1_000:  # type: ignore[index]
+            key, value = shape(source, number)
+            cache[key] = value
+            number += 1
+        del key, value
+        now, peak = memory()
+    assert peak <= max_bytes + in_hand
+    # What is claimed rounds as the allocator does, so it may exceed what was asked of it.
+    assert 0.97 * cache.current_bytes - OBJECT_BYTES <= now <= cache.current_bytes + OBJECT_BYTES
+    cache._check()
+
+
+def test_a_cache_that_shrank_gives_its_tables_back() -> None:
+    with untraced(), traced() as memory:
+        cache: SizeAwareLRU[int, float] = SizeAwareLRU(max_bytes=8_000_000, sizeof=shallow)
+        for number in range(20_000):
+            cache[number] = number / 3
+        full, _ = memory()
+        cache.resize(max_bytes=100_000)
+        shrunk, _ = memory()
+        assert cache.current_bytes <= 100_000
+        assert len(cache) > 150
+        cache._check()
+        cache.clear()
+        cleared, _ = memory()
+    assert full > 3_000_000
+    assert shrunk < 120_000
+    assert cleared < 5_000
+
+
+def test_smaller_bounds_bring_smaller_tables() -> None:
+    cache: SizeAwareLRU[int, bytes] = SizeAwareLRU(max_bytes=400_000, sizeof=shallow)
+    cache.update(dict.fromkeys(range(1000), b""))
+    cache.resize(max_bytes=20_000)
+    assert len(cache) > 30
+    cache._check()
+
+
+def test_the_first_key_that_is_no_str_brings_larger_tables_which_are_booked() -> None:
+    cache: SizeAwareLRU[object, bytes] = SizeAwareLRU(max_bytes=9_000, sizeof=shallow)
+    cache.update({str(number): b"" for number in range(40)})
+    before = cache._ledger.table_bytes
+    cache[b"not a str"] = b""
+    assert cache._ledger.table_bytes > before
+    assert cache.current_bytes <= 9_000
+
+
+def test_an_entry_is_charged_for_itself() -> None:
+    cache: SizeAwareLRU[str, None] = SizeAwareLRU(max_bytes=100_000, sizeof=lambda _: 0)
+    cache["a"] = None
+    first = cache.current_bytes
+    cache["b"] = None
+    assert allocated(sys.getsizeof(1 << 20)) < cache.current_bytes - first < 200
+    assert first > cache.current_bytes - first  # the first one needed tables
+
+
+def test_a_bound_below_the_cost_of_one_entry_is_refused_with_the_figure() -> None:
+    with pytest.raises(ValueError, match=r"max_bytes must be at least \d+, for one entry, got 100"):
+        SizeAwareLRU(max_bytes=100)
+    cache: SizeAwareLRU[str, int] = SizeAwareLRU(max_bytes=10_000)
+    with pytest.raises(ValueError, match="got 100"):
+        cache.resize(max_bytes=100)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda cache: cache.put(99, bytes(300)),
+        lambda cache: cache.put(5, bytes(900)),
+        lambda cache: cache.pop(3, None),
+        lambda cache: cache.clear(),
+        lambda cache: cache.resize(max_bytes=1_500),
+    ],
+)
+@pytest.mark.parametrize("raises", [False, True])
+def test_tables_are_booked_right_whatever_interrupts_their_growth(
+    operation: Callable[[SizeAwareLRU[int, bytes]], object], raises: bool
+) -> None:
+    cache: SizeAwareLRU[int, bytes]
+
+    def prepare() -> Callable[[], object]:
+        nonlocal cache
+        cache = SizeAwareLRU(max_bytes=6_000, sizeof=shallow)
+        cache.update({number: bytes(20) for number in range(11)})
+        for number in range(10):
+            cache[number] = bytes(30)
+        return lambda: operation(cache)
+
+    def strike() -> None:
+        if raises:
+            raise KeyboardInterrupt
+        cache.update({number: bytes(40) for number in range(20, 26)})
+        cache.pop(20, None)
+        assert cache.current_bytes <= cache.max_bytes
+
+    for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
+        cache._check()
+        cache[77] = b"still in working order"
+        cache._check()
+
+
+def sparse(max_bytes: int) -> tuple[SizeAwareLRU[str, bytes], int]:
+    """Return a cache with large tables and few entries in them, all but full, and the tables' size."""
+    cache: SizeAwareLRU[str, bytes] = SizeAwareLRU(max_bytes=max_bytes, sizeof=shallow)
+    cache.update({str(number): b"" for number in range(1_000)})
+    tables = cache._ledger.table_bytes
+    cache["a"] = bytes(max_bytes // 3)
+    room = max_bytes - tables - max_bytes // 3
+    cache["b"] = bytes(room - 1_000)
+    return cache, tables
+
+
+def test_large_tables_with_little_in_them_are_replaced_at_the_cost_of_the_oldest() -> None:
+    cache, tables = sparse(400_000)
+    assert "b" in cache
+    assert cache._ledger.table_bytes < tables / 10
+    assert cache.statistics().peak_bytes <= 400_000
+
+
+def test_the_newest_entry_is_never_given_up_for_smaller_tables() -> None:
+    cache: SizeAwareLRU[str, bytes] = SizeAwareLRU(max_bytes=400_000, sizeof=shallow)
+    cache.update({str(number): b"" for number in range(1_000)})
+    tables = cache._ledger.table_bytes
+    cache["giant"] = bytes(400_000 - tables - 300)
+    assert list(cache) == ["giant"]
+    assert cache._ledger.table_bytes == tables
+    del cache["giant"]
+    assert cache.current_bytes == 0
+
+
+def test_a_key_that_uses_the_cache_while_its_tables_are_replaced_loses_nothing() -> None:
+    class Meddling(int):
+        shots = 0
+
+        def __hash__(self) -> int:
+            if Meddling.shots:
+                Meddling.shots -= 1
+                written.append(f"meanwhile {len(written)}")
+                cache[written[-1]] = b"x"
+            return super().__hash__()
+
+    written: list[str] = []
+
+    cache: SizeAwareLRU[object, bytes] = SizeAwareLRU(max_bytes=400_000, sizeof=shallow)
+    cache.update({Meddling(number): b"" for number in range(1_000)})
+    for number in range(990):
+        cache.pop(number)
+        Meddling.shots = 3 if number > 500 else 0
+    Meddling.shots = 0
+    assert written
+    assert set(cache) == {*range(990, 1_000), *written}
+    cache._check()
+
+
+def test_a_write_that_finds_no_room_for_tables_in_what_it_interrupted_leaves_at_once() -> None:
+    cache: SizeAwareLRU[str, bytes] = SizeAwareLRU(max_bytes=6_000, sizeof=lambda _: 0)
+    left = []
+
+    class Interrupted(Ledger):
+        __slots__ = ()
+
+        def admit(self, size: int) -> bool:
+            admitted = super().admit(size)
+            cache._ledger.__class__ = Ledger
+            cache["inner"] = b""
+            left.append("inner" not in cache)
+            return admitted
+
+    cache._ledger.__class__ = Interrupted
+    entry = cache._measure("outer", b"")
+    entry.size = cache.max_entry_bytes
+    cache._under_lock(lambda departures: cache._insert(entry, departures))
+    assert left == [True]
+    assert list(cache) == ["outer"]
+    cache._check()
