@@ -444,8 +444,8 @@ class Subscription(Receiver[T]):
 
     def _is_ready(self) -> bool:
         hub = self._hub
-        has_items = hub._position(self._cursor) < hub._first + hub._held
-        return has_items or self._closed or hub._closed
+        ahead = hub._first + hub._held - hub._position(self._cursor)
+        return (hub._held > 0 and ahead > 0) or self._closed or hub._closed
 
     def _park(self, waiter: Waiter) -> None:
         self._hub._parked[self] = waiter

@@ -383,8 +383,9 @@ class TestSkipping:
     def test_a_gap_at_the_end_wakes_nobody_and_is_not_ready(self) -> None:
         hub = Broadcast[str](max_items=10)
         reader = hub.subscribe()
-        hub.skip(3)
-        assert not reader._is_ready()
+        for n in (1, 2):  # twice, for the second gap takes the place of the first
+            hub.skip(n)
+            assert not reader._is_ready()
         assert reader.lag == 3
         with pytest.raises(WouldBlock):
             reader.receive_nowait()

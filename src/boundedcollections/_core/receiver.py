@@ -176,8 +176,8 @@ class Receiver(ABC, Generic[T]):
                     self._require_time(left)
                     waiter = TaskWaiter()
                     self._park(waiter)
-                if not self._is_ready():  # else a signal handler sent before the parking
-                    await waiter.sleep(left)
+                # It is ready after all if a signal handler sent something before the parking.
+                await (checkpoint() if self._is_ready() else waiter.sleep(left))
         finally:
             if self._receiver is take:
                 self._receiver = None
