@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ import pytest_asyncio
 
 playwright_api = pytest.importorskip("playwright.async_api", reason="Playwright is not installed")
 expect = playwright_api.expect
+expect.set_options(timeout=10_000)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -242,6 +244,14 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     await server.stop()
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def slow_server(server: Server) -> AsyncIterator[Server]:
+    slow = Server(server.root)
+    await slow.start("--agent", f"{sys.executable} -m chat.demo_agent --fault slow")
+    yield slow
+    await slow.stop()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Any]:
     async with playwright_api.async_playwright() as playwright:
@@ -332,7 +342,7 @@ async def open_page(
     """
     size = {"width": 1100, "height": 800}
     context = await browser.new_context(**{"viewport": size, "color_scheme": "light"} | options)
-    context.set_default_timeout(5_000)
+    context.set_default_timeout(10_000)
     await context.add_init_script(WATCH_VIOLATIONS + PATIENCE * patient)
     if name is not None:
         await context.add_init_script(f"localStorage.setItem('chat.name', '{name}')")
@@ -641,8 +651,7 @@ async def test_an_error_of_the_server_is_a_quiet_note(visit: Visit, room: str) -
     await expect(notes).to_have_text(["Three.", "Four."])
 
 
-async def test_a_reload_brings_the_history_back(visit: Visit, room: str) -> None:
-    page = await visit(room)
+async def test_a_reload_brings_the_history_back(page: Page) -> None:
     await write(page, "list src", to="Ask the agent")
     await expect(page.get_by_text("Finished after")).to_be_visible()
     await write(page, "before the reload")
@@ -654,8 +663,8 @@ async def test_a_reload_brings_the_history_back(visit: Visit, room: str) -> None
     await expect(page.get_by_label("People only")).to_be_checked()
 
 
-async def test_two_pages_see_each_other_live(visit: Visit, room: str) -> None:
-    ada = await visit(room)
+async def test_two_pages_see_each_other_live(page: Page, visit: Visit, room: str) -> None:
+    ada = page
     grace = await visit(room, name="Grace")
     await expect(ada.get_by_text("2 here")).to_be_visible()
     await write(ada, "Good morning")
@@ -800,24 +809,18 @@ async def test_a_dead_line_is_noticed_though_nobody_speaks(
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
 
 
-async def test_stop_ends_a_run_soon(visit: Visit, room: str, server: Server) -> None:
-    slow = Server(server.root)
-    agent = f"{sys.executable} -m chat.demo_agent --fault slow"
-    await slow.start("--agent", agent)
-    try:
-        page = await visit(room, at=slow)
-        await write(page, "take your time", to="Ask the agent")
-        run = page.get_by_role("article", name="Run of the agent")
-        await expect(run.get_by_text("still at work, 0 s")).to_be_visible()
-        await expect(page.get_by_text("The agent is busy")).to_be_visible()
-        await expect(run.locator(".run-elapsed")).to_have_text("1 s")
-        await shoot(page, "running")
-        await run.get_by_role("button", name="Stop").click()
-        await expect(run.get_by_text("Stopped after")).to_be_visible()
-        await expect(run.get_by_role("button", name="Stop")).to_be_hidden()
-        await expect(page.get_by_text("Enter sends")).to_be_visible()
-    finally:
-        await slow.stop()
+async def test_stop_ends_a_run_soon(slow_server: Server, visit: Visit, room: str) -> None:
+    page = await visit(room, at=slow_server)
+    await write(page, "take your time", to="Ask the agent")
+    run = page.get_by_role("article", name="Run of the agent")
+    await expect(run.get_by_text("still at work, 0 s")).to_be_visible()
+    await expect(page.get_by_text("The agent is busy")).to_be_visible()
+    await expect(run.locator(".run-elapsed")).to_have_text(re.compile("[1-9] s"))
+    await shoot(page, "running")
+    await run.get_by_role("button", name="Stop").click()
+    await expect(run.get_by_text("Stopped after")).to_be_visible()
+    await expect(run.get_by_role("button", name="Stop")).to_be_hidden()
+    await expect(page.get_by_text("Enter sends")).to_be_visible()
 
 
 async def test_a_server_that_starts_anew_is_told_and_nothing_is_sent_twice(
@@ -916,15 +919,11 @@ async def test_the_theme_is_switched_and_remembered(visit: Visit, room: str) -> 
     assert await page.evaluate(background) == light
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1100, 360])
 async def test_every_text_is_readable_and_nothing_overflows(
-    visit: Visit, room: str, server: Server, scheme: str, width: int
+    visit: Visit, room: str, server: Server
 ) -> None:
     room += "-" + "n" * 50
-    page = await visit(
-        room, color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce"
-    )
+    page = await visit(room, reduced_motion="reduce")
     await say(server, room, ["Has anybody seen `src/app.py`?", "w" * 300])
     await write(page, "search TODO in src then read nowhere.txt", to="Ask the agent")
     run = page.get_by_role("article", name="Run of the agent")
@@ -932,15 +931,19 @@ async def test_every_text_is_readable_and_nothing_overflows(
     await run.locator("summary").first.click()
     await write(page, "a list:\n\n- one\n- two\n\n```\n" + "code " * 60 + "\n```")
     await expect(messages(page)).to_have_count(4)
-    await shoot(page, f"transcript-{scheme}-{width}")
-    assert await page.evaluate(UNREADABLE) == []
-    await box(page).press_sequentially("@py")
-    await expect(page.get_by_role("option")).to_have_count(3)
-    await shoot(page, f"completion-{scheme}-{width}")
-    assert await page.evaluate(UNREADABLE) == []
-    assert await page.evaluate(OVERLAPPING) == []
-    for scroller in ("document.scrollingElement", "document.querySelector('main')"):
-        assert await page.evaluate(f"{scroller}.scrollWidth - {scroller}.clientWidth") <= 0
+    for width, scheme in itertools.product((1100, 360), ("light", "dark")):
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.emulate_media(color_scheme=scheme)
+        await box(page).fill("")
+        await shoot(page, f"transcript-{scheme}-{width}")
+        assert await page.evaluate(UNREADABLE) == []
+        await box(page).press_sequentially("@py")
+        await expect(page.get_by_role("option")).to_have_count(3)
+        await shoot(page, f"completion-{scheme}-{width}")
+        assert await page.evaluate(UNREADABLE) == []
+        assert await page.evaluate(OVERLAPPING) == []
+        for scroller in ("document.scrollingElement", "document.querySelector('main')"):
+            assert await page.evaluate(f"{scroller}.scrollWidth - {scroller}.clientWidth") <= 0
 
 
 OVERLAPPING = """() => {
@@ -1139,6 +1142,13 @@ async def test_a_mention_is_an_at_sign_where_a_word_begins(
         [text, caret],
     )
     assert mention == query
+
+
+async def test_every_module_is_announced_so_that_they_load_at_once() -> None:
+    folder = REPOSITORY / "examples" / "chat" / "page"
+    page = (folder / "index.html").read_text()
+    for module in folder.rglob("*.js"):
+        assert f'"static/{module.relative_to(folder).as_posix()}"' in page
 
 
 @pytest.mark.parametrize(
