@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from chat.demo_agent.voice import Voice
 
-MANY = 20_000
+MANY = 10_000
 HUGE = 4 << 20
 
 

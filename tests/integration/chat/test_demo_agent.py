@@ -20,6 +20,34 @@ from chat.demo_agent.understanding import (
 )
 from chat.demo_agent.workspace import MAX_LINES, MAX_MATCHES, NotPossible, Workspace
 
+SENTENCES = {
+    "search TODO in src": SearchText("TODO", "src"),
+    "search TODO in .": SearchText("TODO"),
+    "please search for 'to do' in @src/deep, thanks!": SearchText("to do", "src/deep"),
+    "search in src for TODO": SearchText("TODO", "src"),
+    "grep main": SearchText("main"),
+    "where is Ledger defined?": SearchText("Ledger"),
+    "where do we use Ledger in src?": SearchText("Ledger", "src"),
+    "which files contain Ledger": SearchText("Ledger"),
+    'find all mentions of "a b" in src': SearchText("a b", "src"),
+    "show me README.md": ReadFile("README.md"),
+    "show me README.md.": ReadFile("README.md"),
+    "cat @README.md": ReadFile("README.md"),
+    "read src/main.py lines 2-3": ReadFile("src/main.py", 2, 3),
+    "can you show me lines 2 to 3 of src/main.py?": ReadFile("src/main.py", 2, 3),
+    "read src/main.py line 2": ReadFile("src/main.py", 2, 2),
+    'open "my file.txt"': ReadFile("my file.txt"),
+    "list src": ListFolder("src"),
+    "ls": ListFolder("."),
+    "what is in src?": ListFolder("src"),
+    "list the files in src": ListFolder("src"),
+    "find main.py": FindFile("main.py"),
+    "find files named *.py in src": FindFile("*.py", "src"),
+    "where is the file main.py": FindFile("main.py"),
+    "what is the meaning of life?": Unknown("what is the meaning of life?"),
+    "look": Unknown("look"),
+}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -34,40 +62,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 class TestUnderstanding:
-    @pytest.mark.parametrize(
-        ("prompt", "request_"),
-        [
-            ("search TODO in src", SearchText("TODO", "src")),
-            ("search TODO in .", SearchText("TODO")),
-            ("please search for 'to do' in @src/deep, thanks!", SearchText("to do", "src/deep")),
-            ("search in src for TODO", SearchText("TODO", "src")),
-            ("grep main", SearchText("main")),
-            ("where is Ledger defined?", SearchText("Ledger")),
-            ("where do we use Ledger in src?", SearchText("Ledger", "src")),
-            ("which files contain Ledger", SearchText("Ledger")),
-            ('find all mentions of "a b" in src', SearchText("a b", "src")),
-            ("show me README.md", ReadFile("README.md")),
-            ("show me README.md.", ReadFile("README.md")),
-            ("cat @README.md", ReadFile("README.md")),
-            ("read src/main.py lines 2-3", ReadFile("src/main.py", 2, 3)),
-            ("can you show me lines 2 to 3 of src/main.py?", ReadFile("src/main.py", 2, 3)),
-            ("read src/main.py line 2", ReadFile("src/main.py", 2, 2)),
-            ('open "my file.txt"', ReadFile("my file.txt")),
-            ("list src", ListFolder("src")),
-            ("ls", ListFolder(".")),
-            ("what is in src?", ListFolder("src")),
-            ("list the files in src", ListFolder("src")),
-            ("find main.py", FindFile("main.py")),
-            ("find files named *.py in src", FindFile("*.py", "src")),
-            ("where is the file main.py", FindFile("main.py")),
-            ("what is the meaning of life?", Unknown("what is the meaning of life?")),
-            ("look", Unknown("look")),
-        ],
-    )
-    def test_a_sentence_is_understood_or_said_not_to_be(
-        self, prompt: str, request_: object
-    ) -> None:
-        assert understand(prompt) == [request_]
+    def test_a_sentence_is_understood_or_said_not_to_be(self) -> None:
+        for prompt, request in SENTENCES.items():
+            assert understand(prompt) == [request], prompt
 
     def test_several_steps_are_taken_in_order(self) -> None:
         assert understand("list src, then read README.md\nfind main; search TODO") == [
