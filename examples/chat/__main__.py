@@ -18,6 +18,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         root = arguments.root.resolve(strict=True)
+        if not root.is_dir():
+            raise NotADirectoryError(f"{root} is not a folder")
         command = arguments.agent
         agent = Agent.bundled(root) if command is None else Agent.from_command(command)
         asyncio.run(serve(agent, root=root, host=arguments.host, port=arguments.port))

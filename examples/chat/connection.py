@@ -11,7 +11,7 @@ from chat.config import Limits
 
 class Connection:
     """
-    A websocket that was not accepted yet.
+    A websocket, once it has been accepted.
 
     `send` may be called by several tasks; they take turns. A frame is on its way as a whole or
     not at all, whatever happens to the task that sends it.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boundedcollections.files.index import ReplaceOnIndex
+from boundedcollections import ReplaceOnIndex
 from chat.config import Limits
 
 
@@ -53,8 +53,7 @@ class Files:
     def _complete(self, query: str, limit: int) -> Found:
         """Who has typed nothing yet is shown how the list begins."""
         snapshot = self._index.snapshot()
-        report = snapshot.report
-        truncated = report is not None and report.truncated != ()
+        truncated = snapshot.report.truncated != ()
         if not query.strip():
             first = [(path, ()) for path in snapshot[:limit]]
             return Found(first, files=len(snapshot), truncated=truncated)

@@ -138,7 +138,7 @@ class Runner:
         """One line for the room: how it exited and its last words, without paths of this machine."""
         how = "the agent did not exit" if status is None else f"exit status {status}"
         if status is not None and status < 0:
-            how = f"the agent was killed by {signal.Signals(-status).name}"
+            how = f"the agent was killed: {signal.strsignal(-status)}"
         words = [line for line in stderr.splitlines() if line.strip()]
         if not words:
             return how

@@ -28,6 +28,7 @@ class Runs:
         self._limits = limits
         self._tools = tools
         self._tasks: dict[asyncio.Task[None], Runner] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -37,8 +38,10 @@ class Runs:
         See that an agent may start in `room`.
 
         Raises:
-            Refused: agent_busy; one is at work here, or too many are elsewhere.
+            Refused: agent_busy; one is at work here, too many are elsewhere, or it is all over.
         """
+        if self._closed:
+            raise Refused("agent_busy", "the server is about to end")
         if room.run is not None:
             raise Refused("agent_busy", "the agent is at work in this room; stop it, or wait")
         most = self._limits.max_runs
@@ -57,7 +60,8 @@ class Runs:
         task.add_done_callback(self._tasks.pop)
 
     async def aclose(self) -> None:
-        """End all agents, and return when their processes are gone."""
+        """End all agents for good, and return when their processes are gone."""
+        self._closed = True
         for runner in self._tasks.values():
             runner.stop()
         if self._tasks:

@@ -180,8 +180,8 @@ async def _secure(_: web.Request, response: web.StreamResponse) -> None:
 
 def _is_own_origin(request: web.Request) -> bool:
     """Whether the page that connects came from here; a browser always says where it came from."""
-    origin = urlsplit(request.headers.get("Origin", ""))
-    return origin.scheme in {"http", "https"} and origin.netloc.lower() == request.host.lower()
+    scheme, _, host = request.headers.get("Origin", "").partition("://")
+    return scheme in {"http", "https"} and host.lower() == request.host.lower()
 
 
 def _host_name(url: str) -> str:

@@ -1,9 +1,10 @@
 """
 What a client may do: say hello, and then be a member of a room.
 
-A member has two tasks. The reader obeys one frame after the other, and waits for the answers to
-its own client only. The writer follows the room in the member's own subscription: what a client
-does not read in time is a gap in its own stream, and costs nobody else anything.
+A member has a reader, which obeys one frame after the other and waits for the answers to its own
+client only, and a writer, which follows the room in the member's own subscription: what a client
+does not read in time is a gap in its own stream, and costs nobody else anything. A third task
+tells how many are here.
 """
 
 import asyncio
@@ -142,8 +143,10 @@ class Member:
         )
         self._tasks = tasks
         self._counter = tasks.create_task(self._follow_members())
-        came_back = hello.epoch == room.epoch and (hello.next_seq or 0) <= room.next_seq
-        self._writer = tasks.create_task(self._follow(hello.next_seq or 0 if came_back else 0))
+        known = hello.next_seq or 0
+        if hello.epoch != room.epoch or known > room.next_seq:
+            known = 0  # what the client has comes from another life of this room
+        self._writer = tasks.create_task(self._follow(known))
 
     def end(self) -> None:
         """Follow the room no longer."""

@@ -77,6 +77,8 @@ async def test_the_bundled_agent_answers_without_being_asked_for(root: Path) -> 
     ("arguments", "reason"),
     [
         (["--root", "/no/such/folder"], "No such file or directory"),
+        (["--root", __file__], "is not a folder"),
+        (["--root", "/"], "must not be a whole file system"),
         (["--agent", ""], "the agent's command is empty"),
         (["--agent", "unclosed 'quotation"], "No closing quotation"),
         (["--host", "192.0.2.1"], "Cannot assign requested address"),

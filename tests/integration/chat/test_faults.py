@@ -52,7 +52,7 @@ class TestOneRun:
 
     async def test_a_death_by_signal_is_told_by_name(self, root: Path) -> None:
         ended, _ = await run(Agent(("sh", "-c", "kill -SEGV $$")), root)
-        assert ended.error == "the agent was killed by SIGSEGV"
+        assert ended.error == "the agent was killed: Segmentation fault"
 
     async def test_what_it_wrote_before_it_died_is_not_lost(self, root: Path) -> None:
         ended, lines = await run(faulty(root, "crash"), root)

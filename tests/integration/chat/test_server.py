@@ -393,7 +393,9 @@ class TestWhatIsRefused:
                         break
                     await asyncio.sleep(0.01)
 
-    @pytest.mark.parametrize("origin", ["", "http://evil.example", "null", "http://127.0.0.1:1"])
+    @pytest.mark.parametrize(
+        "origin", ["", "http://evil.example", "null", "http://127.0.0.1:1", "http://["]
+    )
     async def test_a_foreign_page_may_not_connect(self, root: Path, origin: str) -> None:
         async with serving(root) as url:
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
@@ -491,6 +493,13 @@ class TestTheEnd:
                     await client.item(kind="text")
                 closed = [asyncio.create_task(client.closed()) for client in clients]
             assert await asyncio.gather(*closed) == [aiohttp.WSCloseCode.GOING_AWAY] * 3
+
+    async def test_no_agent_starts_when_the_end_has_begun(self, root: Path) -> None:
+        async with server_of(root) as (server, url), Client(url) as ann:
+            await ann.join()
+            await server._services.runs.aclose()
+            await ann.say("work", agent=True)
+            assert (await ann.receive("error"))["code"] == "agent_busy"
 
     async def test_a_client_that_does_not_read_does_not_hold_the_end_up(self, root: Path) -> None:
         limits = Limits(close_seconds=0.3)
