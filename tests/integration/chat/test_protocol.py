@@ -74,25 +74,56 @@ def refusal(frame: object) -> Refused:
     return caught.value
 
 
+NO_OBJECTS = [
+    "",
+    "{",
+    "nonsense",
+    "[1]",
+    "3",
+    "null",
+    '"x"',
+    "[" * 50_000,
+    "1" * 5_000,
+    "true",
+    "NaN",
+]
+
+
+NO_TYPES: list[object] = ["news", "", None, 3, ["hello"], {}]
+
+
+IDS: list[tuple[str, object]] = [
+    ('{"id": 7}', 7),
+    ('{"id": "m"}', "m"),
+    ('{"id": true}', None),
+    ('{"id": 1e400}', None),
+    ('{"id": "' + "x" * 65 + '"}', None),
+    ('{"id": [1]}', None),
+    ("[1]", None),
+    ("nonsense", None),
+    ("[" * 50_000, None),
+]
+
+
+FRAMES: list[tuple[object, object]] = [
+    (HELLO, Hello("lobby", "Ann", None, None)),
+    ({"type": "hello", "room": "a", "sender": "b"}, Hello("a", "b", None, None)),
+    ({**HELLO, "epoch": "ab12", "next_seq": 7}, Hello("lobby", "Ann", "ab12", 7)),
+    ({**HELLO, "sender": "  Zoë  "}, Hello("lobby", "Zoë", None, None)),
+    ({**HELLO, "room": "Küche_1.b-"}, Hello("Küche_1.b-", "Ann", None, None)),
+    (MESSAGE, Message("hi", agent=False, id="m1")),
+    ({**MESSAGE, "more": [1]}, Message("hi", agent=False, id="m1")),
+    ({"type": "stop", "run": "r"}, Stop("r")),
+    (COMPLETE, Complete(1, "read", 10)),
+    ({"type": "tool", "id": 2, "tool_use": "t"}, Tool(2, "t")),
+    ({"type": "since", "next_seq": 0}, Since(0)),
+]
+
+
 class TestWhatAClientMaySay:
-    @pytest.mark.parametrize(
-        ("frame", "parsed"),
-        [
-            (HELLO, Hello("lobby", "Ann", None, None)),
-            ({"type": "hello", "room": "a", "sender": "b"}, Hello("a", "b", None, None)),
-            ({**HELLO, "epoch": "ab12", "next_seq": 7}, Hello("lobby", "Ann", "ab12", 7)),
-            ({**HELLO, "sender": "  Zoë  "}, Hello("lobby", "Zoë", None, None)),
-            ({**HELLO, "room": "Küche_1.b-"}, Hello("Küche_1.b-", "Ann", None, None)),
-            (MESSAGE, Message("hi", agent=False, id="m1")),
-            ({**MESSAGE, "more": [1]}, Message("hi", agent=False, id="m1")),
-            ({"type": "stop", "run": "r"}, Stop("r")),
-            (COMPLETE, Complete(1, "read", 10)),
-            ({"type": "tool", "id": 2, "tool_use": "t"}, Tool(2, "t")),
-            ({"type": "since", "next_seq": 0}, Since(0)),
-        ],
-    )
-    def test_a_frame_becomes_what_it_means(self, frame: object, parsed: object) -> None:
-        assert parse(json.dumps(frame), LIMITS) == parsed
+    def test_a_frame_becomes_what_it_means(self) -> None:
+        for frame, parsed in FRAMES:
+            assert parse(json.dumps(frame), LIMITS) == parsed
 
     @pytest.mark.parametrize("length", [LIMITS.max_message_bytes - 1, LIMITS.max_message_bytes])
     def test_a_message_up_to_the_limit_is_taken(self, length: int) -> None:
@@ -113,18 +144,15 @@ class TestWhatAClientMaySay:
 
 
 class TestWhatAClientMayNotSay:
-    @pytest.mark.parametrize(
-        "text",
-        ["", "{", "nonsense", "[1]", "3", "null", '"x"', "[" * 50_000, "1" * 5_000, "true", "NaN"],
-    )
-    def test_what_is_no_object_is_bad_json(self, text: str) -> None:
-        assert refusal(text).code == "bad_json"
+    def test_what_is_no_object_is_bad_json(self) -> None:
+        for text in NO_OBJECTS:
+            assert refusal(text).code == "bad_json"
 
-    @pytest.mark.parametrize("kind", ["news", "", None, 3, ["hello"], {}])
-    def test_an_unknown_type_is_bad_type(self, kind: object) -> None:
-        refused = refusal({"type": kind})
-        assert refused.code == "bad_type"
-        assert "hello, message, stop" in refused.message
+    def test_an_unknown_type_is_bad_type(self) -> None:
+        for kind in NO_TYPES:
+            refused = refusal({"type": kind})
+            assert refused.code == "bad_type"
+            assert "hello, message, stop" in refused.message
 
     def test_a_bad_field_is_named_with_its_limit_and_what_came(self) -> None:
         for frame, message in BAD_FIELDS:
@@ -135,24 +163,9 @@ class TestWhatAClientMayNotSay:
     def test_half_a_character_is_refused(self, field: str) -> None:
         assert "surrogate" in refusal({**MESSAGE, field: "a\ud800b"}).message
 
-    @pytest.mark.parametrize(
-        ("text", "expected"),
-        [
-            ('{"id": 7}', 7),
-            ('{"id": "m"}', "m"),
-            ('{"id": true}', None),
-            ('{"id": 1e400}', None),
-            ('{"id": "' + "x" * 65 + '"}', None),
-            ('{"id": [1]}', None),
-            ("[1]", None),
-            ("nonsense", None),
-            ("[" * 50_000, None),
-        ],
-    )
-    def test_the_id_of_a_refused_frame_is_echoed_if_it_is_one(
-        self, text: str, expected: object
-    ) -> None:
-        assert request_id(text) == expected
+    def test_the_id_of_a_refused_frame_is_echoed_if_it_is_one(self) -> None:
+        for text, expected in IDS:
+            assert request_id(text) == expected
 
 
 class TestWhatTheServerSays:

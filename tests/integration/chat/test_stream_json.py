@@ -25,6 +25,43 @@ def tool_result(**block: Any) -> str:
     return json.dumps({"type": "user", "message": {"content": content}})
 
 
+UNKNOWN = [
+    "",
+    "   \t",
+    '{"type": "system", "subtype": "init"}',
+    '{"type": "news"}',
+    '{"type": 7}',
+    "{}",
+    '{"type": "assistant"}',
+    '{"type": "assistant", "message": 5}',
+    '{"type": "assistant", "message": {"content": 5}}',
+    assistant(5, None, {"type": "text"}, {"type": "text", "text": 5}, {"type": ["x"]}),
+    '{"type": "user", "message": {"content": [{"type": "text", "text": "echo"}]}}',
+]
+
+
+NO_EVENTS = ["plain words", "[1]", "null", "17", "[" * 50_000, '{"a":']
+
+
+CONTENTS: list[tuple[object, str]] = [
+    ("plain", "plain"),
+    ([{"type": "text", "text": "one"}, {"type": "text", "text": "two"}], "one\ntwo"),
+    ([{"type": "image", "source": {}}, {"type": "text", "text": "x"}], "[image]\nx"),
+    ([5, {"no": "type"}], "[block]"),
+    (None, ""),
+    (5, ""),
+]
+
+
+ENDS: list[tuple[dict[str, object], str | None]] = [
+    ({"is_error": False, "result": "done"}, None),
+    ({}, None),
+    ({"is_error": True, "result": "limit reached"}, "limit reached"),
+    ({"is_error": True, "subtype": "error_max_turns"}, "error_max_turns"),
+    ({"is_error": True}, "unknown error"),
+]
+
+
 class TestEvents:
     def test_text_and_tool_uses_come_in_their_order(self) -> None:
         line = assistant(
@@ -35,64 +72,26 @@ class TestEvents:
         )
         assert parse(line) == [Text("first"), ToolUse("t1", "read", {"path": "a"}), Text("last")]
 
-    @pytest.mark.parametrize(
-        ("content", "output"),
-        [
-            ("plain", "plain"),
-            ([{"type": "text", "text": "one"}, {"type": "text", "text": "two"}], "one\ntwo"),
-            ([{"type": "image", "source": {}}, {"type": "text", "text": "x"}], "[image]\nx"),
-            ([5, {"no": "type"}], "[block]"),
-            (None, ""),
-            (5, ""),
-        ],
-    )
-    def test_a_tool_result_is_a_string_or_a_list_of_blocks(
-        self, content: object, output: str
-    ) -> None:
-        assert parse(tool_result(content=content)) == [ToolResult("t", output, is_error=False)]
+    def test_a_tool_result_is_a_string_or_a_list_of_blocks(self) -> None:
+        for content, output in CONTENTS:
+            assert parse(tool_result(content=content)) == [ToolResult("t", output, is_error=False)]
 
     def test_an_error_of_a_tool_is_told(self) -> None:
         assert parse(tool_result(content="no", is_error=True)) == [
             ToolResult("t", "no", is_error=True)
         ]
 
-    @pytest.mark.parametrize(
-        ("fields", "error"),
-        [
-            ({"is_error": False, "result": "done"}, None),
-            ({}, None),
-            ({"is_error": True, "result": "limit reached"}, "limit reached"),
-            ({"is_error": True, "subtype": "error_max_turns"}, "error_max_turns"),
-            ({"is_error": True}, "unknown error"),
-        ],
-    )
-    def test_the_end_says_whether_it_is_a_good_one(
-        self, fields: dict[str, object], error: str | None
-    ) -> None:
-        assert parse(json.dumps({"type": "result", **fields})) == [Result(error)]
+    def test_the_end_says_whether_it_is_a_good_one(self) -> None:
+        for fields, error in ENDS:
+            assert parse(json.dumps({"type": "result", **fields})) == [Result(error)]
 
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "",
-            "   \t",
-            '{"type": "system", "subtype": "init"}',
-            '{"type": "news"}',
-            '{"type": 7}',
-            "{}",
-            '{"type": "assistant"}',
-            '{"type": "assistant", "message": 5}',
-            '{"type": "assistant", "message": {"content": 5}}',
-            assistant(5, None, {"type": "text"}, {"type": "text", "text": 5}, {"type": ["x"]}),
-            '{"type": "user", "message": {"content": [{"type": "text", "text": "echo"}]}}',
-        ],
-    )
-    def test_what_is_unknown_passes_in_silence(self, line: str) -> None:
-        assert parse(line) == []
+    def test_what_is_unknown_passes_in_silence(self) -> None:
+        for line in UNKNOWN:
+            assert parse(line) == []
 
-    @pytest.mark.parametrize("line", ["plain words", "[1]", "null", "17", "[" * 50_000, '{"a":'])
-    def test_what_is_no_event_is_said_to_be_unreadable(self, line: str) -> None:
-        assert parse(line) == [Unreadable(line)]
+    def test_what_is_no_event_is_said_to_be_unreadable(self) -> None:
+        for line in NO_EVENTS:
+            assert parse(line) == [Unreadable(line)]
 
     def test_content_may_be_a_plain_string(self) -> None:
         line = '{"type": "assistant", "message": {"content": "hello"}}'
