@@ -8,7 +8,7 @@ import pytest
 
 import boundedcollections
 from boundedcollections import lru
-from boundedcollections.testing import check_invariants
+from boundedcollections.testing import Checkable, check_invariants
 
 CHECKED = tuple(
     cls
@@ -19,12 +19,12 @@ CHECKED = tuple(
 
 @pytest.fixture(autouse=True)
 def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    created: list[weakref.ref[object]] = []
+    created: list[weakref.ref[Checkable]] = []
 
     def recorded(cls: type) -> object:
         original = cls.__init__  # type: ignore[misc]
 
-        def initialise(self: object, *args: object, **kwargs: object) -> None:
+        def initialise(self: Checkable, *args: object, **kwargs: object) -> None:
             original(self, *args, **kwargs)
             created.append(weakref.ref(self))
 
@@ -40,6 +40,7 @@ def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charge nothing for the collections themselves: for tests of policy, with readable figures."""
-    monkeypatch.setattr(lru, "_charge", lambda payload: payload)
-    monkeypatch.setattr(lru, "_table_bytes", lambda _slots: 0)
-    monkeypatch.setattr(lru, "_measured_tables", lambda _entries, _order: 0)
+    for module, collection in ((lru, lru.SizeAwareLRU),):
+        monkeypatch.setattr(module, "_charge", lambda payload: payload)
+        monkeypatch.setattr(collection, "_table_bytes", lambda _self, _slots: 0)
+        monkeypatch.setattr(collection, "_measured_tables", lambda _self: 0)

@@ -32,7 +32,15 @@ for extra in ("aiohttp", "numpy", "frizbee", "watchfiles", "prometheus_client", 
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     # By way of the source distribution, so that nothing left in the tree gets into the wheel.
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT]
+    build: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        out,
+        ROOT,
+    ]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
     return next(out.glob("*.whl"))
 
@@ -44,7 +52,15 @@ def test_the_wheel_works_in_a_new_environment_without_the_sources(
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=120)
     python = environment / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    install: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        wheel,
+    ]
     subprocess.run(install, check=True, timeout=240)
     subprocess.run([python, "-I", "-c", USE_EVERYTHING], check=True, cwd=tmp_path, timeout=60)
 

@@ -18,6 +18,7 @@ from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger, Tally
 from boundedcollections._core.sizing import deep_size
+from boundedcollections._core.store import Store
 from boundedcollections._core.tables import (
     ORDER_NODE_BYTES,
     TableMeter,
@@ -105,7 +106,7 @@ _Departure = tuple[K, V, RemovalCause]
 _GONE: Final = object()
 
 
-class SizeAwareLRU(MutableMapping[K, V]):
+class SizeAwareLRU(Store, MutableMapping[K, V]):
     """
     A mapping that keeps the most recently used entries within a number of bytes.
 
@@ -187,7 +188,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
     ) -> None:
         self.name = name
         where = type(self).__name__ if name is None else f"{type(self).__name__} {name!r}"
-        _check_room(max_bytes)
+        self._check_room(max_bytes)
         self._ledger = Ledger(where, max_items=max_items, max_bytes=max_bytes)
         self._max_entry_bytes = _entry_limit(max_entry_bytes)
         self._sizeof = sizeof
@@ -217,7 +218,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
     @property
     def max_entry_bytes(self) -> int:
         """The bound of one entry, in bytes: by default all but the smallest tables."""
-        room = self.max_bytes - _table_bytes(slots_for(0))
+        room = self.max_bytes - self._table_bytes(slots_for(0))
         return room if self._max_entry_bytes is None else min(self._max_entry_bytes, room)
 
     @property
@@ -457,7 +458,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
         at_least_one(max_bytes=max_bytes, max_items=max_items, max_entry_bytes=max_entry_bytes)
         entry_limit = _entry_limit(max_entry_bytes)
         if max_bytes is not None:
-            _check_room(max_bytes)
+            self._check_room(max_bytes)
 
         def shrink(left: list[_Departure[K, V]]) -> None:
             self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
@@ -550,24 +551,6 @@ class SizeAwareLRU(MutableMapping[K, V]):
     def _size_of(self, key: K, value: V) -> int:
         return _charge(measured_size(self._sizeof(key)) + measured_size(self._sizeof(value)))
 
-    def _under_lock(self, act: Callable[[list[_Departure[K, V]]], R]) -> R:
-        """Run `act` under the lock; afterwards tell what left."""
-        left: list[_Departure[K, V]] = []
-        try:
-            with self._lock:
-                try:
-                    result = act(left)
-                except TooLarge:
-                    raise
-                except BaseException:
-                    self._restate(left)
-                    raise
-        finally:
-            self._notify(left)
-        if self._meter.is_sparse(entries=self._ledger.items) and not self._tidying:
-            self._tidy()
-        return result
-
     def _find(self, key: K) -> _Entry[K, V] | None:
         entry = self._entries.get(key)
         return entry if entry is not None and entry in self._order else None
@@ -612,77 +595,43 @@ class SizeAwareLRU(MutableMapping[K, V]):
         return True
 
     def _insert(self, entry: _Entry[K, V], left: list[_Departure[K, V]]) -> None:
-        while not self._ledger.admit(entry.size):
-            if not self._evict_oldest(entry.size, 1, left) and (
-                cause := self._ledger.shortage(entry.size)
-            ):  # a write that this one interrupted has booked the whole bound
-                self._ledger.turn_away(entry.size, cause)
-                left.append((entry.key, entry.value, cause))
-                return
-        reserved = self._reserve_tables(entry.key, left)
+        cause = self._admit(entry.size, left)
+        if cause is not None:
+            left.append((entry.key, entry.value, cause))
+            return
+        reserved = self._reserve_tables(left, widened=self._is_wider(entry.key))
         self._only_str = self._only_str and type(entry.key) is str
         self._order[entry] = None
         self._map(entry, left)
-        self._ledger.unreserve(reserved)
-        grown = self._settle_tables()
-        self._meter.insert(entries=max(len(self._order) - 1, 0), grown=grown)
-        if grown and not reserved:  # nobody foresaw it: an interruption has used up the slots
-            self._shrink(left)
+        self._settle_insert(reserved, left)
 
     def _prepare(self, fresh: _Entry[K, V]) -> None:
-        """Evict for new tables in a step of its own, so that the victims die before they come."""
+        """Make room for new tables, if writing `fresh` is going to need some."""
+        widened = self._is_wider(fresh.key)
         if (
-            self._growth(fresh.key)
+            self._growth(widened=widened)
             and fresh.key not in self._entries
             and fresh.size <= self.max_entry_bytes
         ):
-            self._under_lock(partial(self._evict_for_tables, fresh.key))
+            self._prepare_tables(widened=widened)
 
-    def _evict_for_tables(self, key: K, left: list[_Departure[K, V]]) -> None:
-        self._ledger.unreserve(self._reserve_tables(key, left))
+    def _is_wider(self, key: K) -> bool:
+        return self._only_str and type(key) is not str
 
-    def _reserve_tables(self, key: K, left: list[_Departure[K, V]]) -> int:
-        """Book the bytes of the new tables, if inserting `key` is going to make some."""
-        while not self._ledger.reserve(growth := self._growth(key)):
-            if not self._evict_oldest(growth, 0, left):
-                return 0
-        return growth
+    def _check_room(self, max_bytes: int) -> None:
+        least = self._table_bytes(slots_for(0)) + _charge(0)
+        if positive_int("max_bytes", max_bytes) < least:
+            raise ValueError(f"max_bytes must be at least {least}, for one entry, got {max_bytes}")
 
-    def _growth(self, key: K) -> int:
-        entries = len(self._order)
-        slots = self._meter.next_slots(entries=entries)
-        if type(key) is not str and self._only_str and not slots:
-            slots = slots_for(3 * entries)
-        return _table_bytes(slots) if slots else 0
+    def _count(self) -> int:
+        return len(self._order)
 
-    def _settle_tables(self) -> bool:
-        """Book what the tables have become; say whether they have grown."""
-        grown = False
-        while (size := _measured_tables(self._entries, self._order)) != self._ledger.table_bytes:
-            grown = size > self._ledger.table_bytes
-            self._ledger.retable(size)
-        return grown
+    def _table_bytes(self, slots: int) -> int:
+        return dict_bytes(slots) + ordered_dict_bytes(slots)
 
-    def _tidy(self) -> None:
-        """Make smaller tables, once there is room for them beside the old ones."""
-        self._tidying = True
-        try:
-            self._under_lock(self._make_room_to_tidy)
-            self._under_lock(self._replace_tables)
-        finally:
-            self._tidying = False
-
-    def _make_room_to_tidy(self, left: list[_Departure[K, V]]) -> None:
-        """Evict in a step of its own, so that the victims die first; but never the newest."""
-        while len(self._order) > 1 and self._evict_oldest(self._tidy_bytes(), 0, left):
-            pass
-
-    def _replace_tables(self, _left: list[_Departure[K, V]]) -> None:
-        if self._ledger.shortage(self._tidy_bytes(), items=0) is None:  # else the next time
-            self._copy_tables()
-
-    def _tidy_bytes(self) -> int:
-        return _table_bytes(slots_for(3 * len(self._order)))
+    def _measured_tables(self) -> int:
+        nodes = len(self._order) * ORDER_NODE_BYTES  # charged with their entries
+        return self._entries.__sizeof__() + self._order.__sizeof__() - nodes - _EMPTY_BYTES
 
     def _copy_tables(self) -> None:
         """Put everything into tables that fit it, if nothing interrupts that."""
@@ -707,24 +656,6 @@ class SizeAwareLRU(MutableMapping[K, V]):
             if self._detach(entry, cause, left):
                 return entry.value
         return _GONE
-
-    def _shrink(self, left: list[_Departure[K, V]]) -> None:
-        """Evict down to bounds that have become smaller, tables included."""
-        while self._evict_oldest(0, 0, left):
-            if self._meter.is_sparse(entries=len(self._order)):
-                self._copy_tables()
-
-    def _evict_oldest(self, size: int, items: int, left: list[_Departure[K, V]]) -> bool:
-        """Evict one entry if `items` more of `size` bytes need it; say whether that was so."""
-        cause = self._ledger.shortage(size, items=items)
-        if cause is None:
-            return False
-        if self._release_oldest(cause, left) is not None:
-            return True
-        if not self._meter.slots:
-            return False
-        self._copy_tables()  # nothing is held, but the tables were made for more
-        return True
 
     def _release_oldest(
         self, cause: RemovalCause, left: list[_Departure[K, V]]
@@ -787,7 +718,7 @@ class SizeAwareLRU(MutableMapping[K, V]):
             assert set(map(id, held)) == set(map(id, self._entries.values()))
             assert len(held) == len(self._entries)
             assert all(self._entries[entry.key] is entry for entry in held)
-            assert self._ledger.table_bytes == _measured_tables(self._entries, self._order)
+            assert self._ledger.table_bytes == self._measured_tables()
 
 
 class _Items(ItemsView[K, V]):
@@ -816,21 +747,6 @@ def _charge(payload: int) -> int:
     """Add to the bytes of key and value what the cache itself spends on the entry."""
     size = payload + _ENTRY_BYTES
     return size if size <= _LARGEST_SHARED_INT else size + _INT_BYTES
-
-
-def _table_bytes(slots: int) -> int:
-    return dict_bytes(slots) + ordered_dict_bytes(slots)
-
-
-def _measured_tables(entries: dict[Any, Any], order: OrderedDict[Any, None]) -> int:
-    nodes = len(order) * ORDER_NODE_BYTES  # charged with their entries
-    return entries.__sizeof__() + order.__sizeof__() - nodes - _EMPTY_BYTES
-
-
-def _check_room(max_bytes: int) -> None:
-    least = _table_bytes(slots_for(0)) + _charge(0)
-    if positive_int("max_bytes", max_bytes) < least:
-        raise ValueError(f"max_bytes must be at least {least}, for one entry, got {max_bytes}")
 
 
 def _entry_limit(max_entry_bytes: int | None) -> int | None:

@@ -148,5 +148,5 @@ class LRUMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("weightless")
-class TestLRUMachine(LRUMachine.TestCase):  # type: ignore[name-defined,misc]
+class TestLRUMachine(LRUMachine.TestCase):  # type: ignore[misc,valid-type]
     pass

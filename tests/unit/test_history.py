@@ -90,13 +90,13 @@ class TestBounds:
             BoundedHistory()
 
     def test_an_endless_iterable_needs_no_endless_memory(self) -> None:
-        history = BoundedHistory(max_items=5)
+        history = BoundedHistory[int](max_items=5)
         history.extend(range(100_000))
         assert history.snapshot() == (99_995, 99_996, 99_997, 99_998, 99_999)
 
     @pytest.mark.parametrize("size", [-1, 1.5, "3", None])
     def test_a_size_that_is_no_size_is_refused_and_changes_nothing(self, size: object) -> None:
-        history = BoundedHistory(max_bytes=10, sizeof=lambda _: size)  # type: ignore[arg-type,return-value]
+        history = BoundedHistory[str](max_bytes=10, sizeof=lambda _: size)  # type: ignore[arg-type,return-value]
         with pytest.raises((TypeError, ValueError), match="size of an item"):
             history.append("x")
         assert history.next_seq == len(history) == 0
@@ -110,7 +110,7 @@ class TestBounds:
 
 class TestNumbers:
     def test_every_item_gets_the_next_number(self) -> None:
-        history = BoundedHistory(max_items=2)
+        history = BoundedHistory[str](max_items=2)
         assert [history.append(item) for item in "abc"] == [0, 1, 2]
         assert (history.first_seq, history.next_seq) == (1, 3)
 
@@ -142,7 +142,7 @@ class TestNumbers:
         assert history.append("c") == 2
 
     def test_each_history_has_an_epoch_of_its_own(self) -> None:
-        first, second = BoundedHistory(max_items=1), BoundedHistory(max_items=1)
+        first, second = BoundedHistory[str](max_items=1), BoundedHistory[str](max_items=1)
         assert first.epoch != second.epoch
         assert len(first.epoch) == 16
 
@@ -284,13 +284,12 @@ class TestResize:
             BoundedHistory("abc", max_items=3).resize(max_bytes=10)
 
     def test_an_item_measured_under_the_old_bound_cannot_pass_the_new_one(self) -> None:
-        history: BoundedHistory[str] = BoundedHistory(
-            ["ab"],
-            max_bytes=10,
-            sizeof=lambda item: (
-                (history.resize(max_bytes=5), len(item))[1] if item == "abcdef" else len(item)
-            ),
-        )
+        def sizeof(item: str) -> int:
+            if item == "abcdef":
+                history.resize(max_bytes=5)
+            return len(item)
+
+        history = BoundedHistory[str](["ab"], max_bytes=10, sizeof=sizeof)
         with pytest.raises(TooLarge):
             history.append("abcdef")
         assert list(history) == ["ab"]

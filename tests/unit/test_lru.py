@@ -177,7 +177,8 @@ class TestMapping:
         assert (2, "x") not in cache.items()
         assert (9, "x") not in cache.items()
         assert "x" not in cache.values()
-        cache.update({3: "d"}, e="f")
+        cache.update({3: "d"})
+        cache["e"] = "f"
         assert list(cache.items()) == [(2, "c"), (3, "d"), ("e", "f")]
 
     def test_popitem_takes_the_least_recently_used(self) -> None:
@@ -456,12 +457,17 @@ def remeasured_if_there(cache: Cache, key: object) -> None:
         cache.remeasure(key)
 
 
+def evict_two(cache: Cache) -> None:
+    cache.resize(max_bytes=1)
+    cache.resize(max_bytes=3)
+
+
 MakeKey = Callable[[str], Touchy]
 COMPARING: dict[str, Callable[[Cache, MakeKey], object]] = {
     "insert": lambda cache, key: cache.put(key("c"), 3),
     "overwrite": lambda cache, key: cache.put(key("b"), 3),
     "pop": lambda cache, key: cache.pop(key("b"), None),
-    "evict": lambda cache, key: (cache.resize(max_bytes=1), cache.resize(max_bytes=3)),
+    "evict": lambda cache, key: evict_two(cache),
     "get": lambda cache, key: cache.get(key("b")),
     "contains": lambda cache, key: key("b") in cache,
 }
