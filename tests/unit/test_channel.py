@@ -987,6 +987,29 @@ class TestInterruptions:
         ):
             assert not channel or not pending[0] or pending[0].done()
 
+    async def test_the_end_is_told_only_when_nothing_is_left(self, receive: Receive) -> None:
+        channel: DropOldestChannel[bytes]
+
+        def prepare() -> Callable[[], object]:
+            nonlocal channel
+            channel = DropOldestChannel(max_items=3)
+            return run
+
+        def run() -> None:
+            try:
+                receive(channel).send(None)
+            except (Closed, StopAsyncIteration):
+                assert not len(channel), "an item is left"
+            except StopIteration:
+                pass
+
+        def strike() -> None:
+            channel.send(b"last")
+            channel.close()
+
+        for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
+            assert channel.statistics().sent == 1
+
 
 class Bell:
     """A waiter that only remembers."""
