@@ -63,6 +63,9 @@ class Connection:
             ConnectionError: the client is gone.
             TimeoutError: it did not read for too long.
         """
+        if self._is_keeping_up(frame):  # then it cannot have to wait, and a timer costs more
+            await self._socket.send_frame(frame, WSMsgType.TEXT)
+            return
         try:
             async with asyncio.timeout(self._limits.stall_seconds), self._turn:
                 await self._socket.send_frame(frame, WSMsgType.TEXT)
@@ -72,6 +75,13 @@ class Connection:
             if task is None or task.cancelling():
                 raise
             raise ConnectionResetError("the connection was given up") from None
+
+    def _is_keeping_up(self, frame: bytes) -> bool:
+        return (
+            self.unread_bytes == 0
+            and len(frame) < self._limits.max_write_bytes // 2
+            and not self._turn.locked()
+        )
 
     @contextlib.asynccontextmanager
     async def pause(self) -> AsyncIterator[None]:
