@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import boundedcollections
-from boundedcollections import lru
+from boundedcollections import BoundedHistory, SizeAwareLRU, history, lru
 from boundedcollections.testing import Checkable, check_invariants
 
 CHECKED = tuple(
@@ -40,7 +40,7 @@ def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charge nothing for the collections themselves: for tests of policy, with readable figures."""
-    for module, collection in ((lru, lru.SizeAwareLRU),):
-        monkeypatch.setattr(module, "_charge", lambda payload: payload)
+    for module, collection in ((lru, SizeAwareLRU), (history, BoundedHistory)):
+        monkeypatch.setattr(module, "_charge", lambda payload, **_: payload)
         monkeypatch.setattr(collection, "_table_bytes", lambda _self, _slots: 0)
         monkeypatch.setattr(collection, "_measured_tables", lambda _self: 0)

@@ -15,17 +15,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, overload
 
 from boundedcollections._core.batch import Batch
-from boundedcollections._core.errors import TooLarge
-from boundedcollections._core.events import Notifier, RemovalCause
+from boundedcollections._core.events import Departures, Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger, Tally
 from boundedcollections._core.sizing import deep_size
+from boundedcollections._core.store import Store
+from boundedcollections._core.tables import TableMeter, allocated, dict_bytes, slots_for
 from boundedcollections._core.units import (
     at_least_one,
     measured_size,
     non_negative_int,
+    positive_int,
     positive_seconds,
 )
 
@@ -80,12 +82,20 @@ class _Entry(Generic[T]):
         self.size = size
         self.since = since
 
+    def told(self) -> tuple[int, T]:
+        return self.seq, self.item
 
-_Departure = tuple[int, T, RemovalCause]
+
+_ENTRY_BYTES: Final = allocated(sys.getsizeof(_Entry(None, 0, 0.0)))
+_NUMBER_BYTES: Final = allocated(sys.getsizeof(1 << 20))
+_TIME_BYTES: Final = allocated(sys.getsizeof(1.5))
+_EMPTY_BYTES: Final = {}.__sizeof__()
+_LARGEST_SHARED_INT: Final = 256
+
 _seq_of = operator.attrgetter("seq")
 
 
-class BoundedHistory(Sequence[T]):
+class BoundedHistory(Store, Sequence[T]):
     """
     The newest items in order, bounded by count, bytes and age, each with a sequence number.
 
@@ -117,7 +127,8 @@ class BoundedHistory(Sequence[T]):
     Args:
         items: appended one by one, as by `extend`.
         max_items: the most items to hold.
-        max_bytes: the most bytes to hold, as `sizeof` counts them.
+        max_bytes: the most bytes to hold: the items, and what the history itself spends on them
+            (about 180 bytes for an item; its table grows in steps, which are booked beforehand).
         max_age_seconds: how long an item may be held; it is gone at the first look after that.
             Seconds are those of `clock`. One of the three bounds is required; this one alone
             bounds time, not memory.
@@ -145,9 +156,11 @@ class BoundedHistory(Sequence[T]):
         "_ledger",
         "_lock",
         "_max_age_seconds",
+        "_meter",
         "_next_seq",
         "_notify",
         "_sizeof",
+        "_tidying",
         "_unique",
         "name",
     )
@@ -176,9 +189,13 @@ class BoundedHistory(Sequence[T]):
         self._lock = threading.RLock()
         self._epoch = secrets.token_hex(8)
         self._next_seq = 0
+        self._meter = TableMeter()
+        self._tidying = False
         self._entries: dict[int, _Entry[T]] = {}
         self._by_item: dict[T, _Entry[T]] = {}
         self._unique = unique
+        if max_bytes is not None:
+            self._check_room(max_bytes)
         self.extend(items)
 
     @property
@@ -213,7 +230,7 @@ class BoundedHistory(Sequence[T]):
 
     @property
     def current_bytes(self) -> int:
-        """The bytes held, as `sizeof` counted them; 0 when nothing is measured."""
+        """The bytes held, the history's own included; 0 when nothing is measured."""
         return self._under_lock(lambda _: self._ledger.bytes)
 
     @property
@@ -232,7 +249,13 @@ class BoundedHistory(Sequence[T]):
             TooLarge: `item` alone exceeds `max_bytes`; nothing was changed.
             Exception: whatever `sizeof` raises, or a TypeError for what it returned; likewise.
         """
-        size = 0 if self._sizeof is None else measured_size(self._sizeof(item))
+        size = 0
+        if self._sizeof is not None:
+            size = _charge(
+                measured_size(self._sizeof(item)), timed=self._max_age_seconds is not None
+            )
+            if self._growth() and size <= self._most_for_one():
+                self._prepare_tables()
         return self._under_lock(partial(self._store, _Entry(item, size, self._now())))
 
     def extend(self, items: Iterable[T]) -> None:
@@ -268,7 +291,7 @@ class BoundedHistory(Sequence[T]):
         """
         asked = non_negative_int("seq", seq)
 
-        def look(_: list[_Departure[T]]) -> tuple[list[_Entry[T]], int, int]:
+        def look(_: Departures) -> tuple[list[_Entry[T]], int, int]:
             newer = max(self._next_seq - asked, 0)
             return self._newest(newer), self._first_seq(), self._next_seq
 
@@ -316,7 +339,7 @@ class BoundedHistory(Sequence[T]):
         Batch(items=(), missed=3, first_seq=3, next_seq=3)
         """
 
-        def empty(left: list[_Departure[T]]) -> None:
+        def empty(left: Departures) -> None:
             for entry in list(self._entries.values()):
                 self._remove(entry, RemovalCause.CLEARED, left)
 
@@ -350,12 +373,14 @@ class BoundedHistory(Sequence[T]):
         if max_bytes is not None and self._sizeof is None:
             raise TypeError("max_bytes needs sizes, and this history was created without sizeof")
         age = _age(max_age_seconds)
+        if max_bytes is not None:
+            self._check_room(max_bytes)
 
-        def shrink(left: list[_Departure[T]]) -> None:
+        def shrink(left: Departures) -> None:
             self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
             if age is not None:
                 self._max_age_seconds = age
-            self._make_room(0, items=0, left=left)
+            self._shrink(left)
 
         self._under_lock(shrink)
 
@@ -455,68 +480,72 @@ class BoundedHistory(Sequence[T]):
     def _now(self) -> float:
         return 0.0 if self._max_age_seconds is None else self._clock()
 
-    def _under_lock(self, act: Callable[[list[_Departure[T]]], R]) -> R:
-        """Run `act` on a settled history under the lock; afterwards tell what left."""
-        now = self._now()
-        left: list[_Departure[T]] = []
-        try:
-            with self._lock:
-                try:
-                    self._expire(now, left)
-                    return act(left)
-                except TooLarge:
-                    raise
-                except BaseException:
-                    self._restate(left)
-                    raise
-        finally:
-            self._notify(left)
+    def _under_lock(self, act: Callable[[Departures], R]) -> R:
+        if self._max_age_seconds is None:
+            return super()._under_lock(act)
+        now = self._clock()
 
-    def _store(self, entry: _Entry[T], left: list[_Departure[T]]) -> int:
-        if entry.size > self._ledger.byte_limit:
-            raise self._ledger.reject(entry.size)
+        def act_on_what_is_due(left: Departures) -> R:
+            self._expire(now, self._max_age_seconds or 0.0, left)
+            return act(left)
+
+        return super()._under_lock(act_on_what_is_due)
+
+    def _store(self, entry: _Entry[T], left: Departures) -> int:
+        if entry.size > self._most_for_one():
+            raise self._ledger.reject(entry.size, limit=self._most_for_one())
         if self._unique and (twin := self._by_item.get(entry.item)) is not None:
             self._remove(twin, RemovalCause.REPLACED, left)
-        while not self._ledger.admit(entry.size):
-            if not self._entries:
-                return self._turn_away(entry, left)
-            self._make_room(entry.size, items=1, left=left)
+        cause = self._admit(entry.size, left)
+        if cause is not None:
+            return self._turn_away(entry, cause, left)
+        reserved = self._reserve_tables(left)
         # No call between these lines: a number is given and used before anything can interrupt.
         entry.seq = self._next_seq
         self._entries[entry.seq] = entry
         self._next_seq = entry.seq + 1
         if self._unique:
             self._register(entry, left)
+        self._settle_insert(reserved, left)
         return entry.seq
 
-    def _turn_away(self, entry: _Entry[T], left: list[_Departure[T]]) -> int:
-        """Let `entry` go at once: a write that it interrupted has booked the whole bound."""
-        cause = self._ledger.shortage(entry.size) or RemovalCause.SIZE
-        self._ledger.turn_away(entry.size, cause)
+    def _most_for_one(self) -> int:
+        """Return the bytes that one item may have: the bound, without the smallest tables."""
+        if self._ledger.max_bytes is None:
+            return sys.maxsize
+        return self._ledger.max_bytes - self._table_bytes(slots_for(0))
+
+    def _check_room(self, max_bytes: int) -> None:
+        least = self._table_bytes(slots_for(0)) + _charge(0, timed=True)
+        if positive_int("max_bytes", max_bytes) < least:
+            raise ValueError(f"max_bytes must be at least {least}, for one item, got {max_bytes}")
+
+    def _turn_away(self, entry: _Entry[T], cause: RemovalCause, left: Departures) -> int:
+        """Let `entry` go at once; it has had a number, all the same."""
         entry.seq = self._next_seq
         self._next_seq = entry.seq + 1
-        left.append((entry.seq, entry.item, cause))
+        left.add(entry, cause)
         return entry.seq
 
-    def _make_room(self, size: int, *, items: int, left: list[_Departure[T]]) -> None:
-        while (cause := self._ledger.shortage(size, items=items)) and (oldest := self._at(0)):
-            self._remove(oldest, cause, left)
-
-    def _expire(self, now: float, left: list[_Departure[T]]) -> None:
-        if self._max_age_seconds is None:
-            return
-        while (oldest := self._at(0)) and now - oldest.since >= self._max_age_seconds:
+    def _expire(self, now: float, most: float, left: Departures) -> None:
+        while (oldest := self._oldest()) and now - oldest.since >= most:
             self._remove(oldest, RemovalCause.EXPIRED, left)
 
-    def _remove(self, entry: _Entry[T], cause: RemovalCause, left: list[_Departure[T]]) -> None:
+    def _release_oldest(self, cause: RemovalCause, left: Departures) -> _Entry[T] | None:
+        oldest = self._oldest()
+        if oldest is not None:
+            self._remove(oldest, cause, left)
+        return oldest
+
+    def _remove(self, entry: _Entry[T], cause: RemovalCause, left: Departures) -> None:
         if self._unique:
             self._unregister(entry, left)
         if self._entries.pop(entry.seq, None) is None:
             return  # something that interrupted this write was quicker
         self._ledger.release(entry.size, cause)
-        left.append((entry.seq, entry.item, cause))
+        left.add(entry, cause)
 
-    def _register(self, entry: _Entry[T], left: list[_Departure[T]]) -> None:
+    def _register(self, entry: _Entry[T], left: Departures) -> None:
         """Make `entry` the one of its equals; the newest stays, if an interruption added one."""
         while (twin := self._by_item.setdefault(entry.item, entry)) is not entry:
             older = min(twin, entry, key=_seq_of)
@@ -524,7 +553,7 @@ class BoundedHistory(Sequence[T]):
             if older is entry:
                 return
 
-    def _unregister(self, entry: _Entry[T], left: list[_Departure[T]]) -> None:
+    def _unregister(self, entry: _Entry[T], left: Departures) -> None:
         registered = self._by_item.pop(entry.item, entry)
         if registered is not entry:  # another one took its place meanwhile
             self._register(registered, left)
@@ -541,6 +570,15 @@ class BoundedHistory(Sequence[T]):
         base = self._first_seq() if position >= 0 else self._next_seq
         return self._entries.get(base + position)
 
+    def _oldest(self) -> _Entry[T] | None:
+        if not self._unique:
+            return self._entries.get(self._first_seq())
+        while True:
+            try:
+                return next(iter(self._entries.values()), None)
+            except RuntimeError:  # struck between the two calls
+                continue
+
     def _newest(self, count: int) -> list[_Entry[T]]:
         """Return the last `count` entries, oldest first, at the cost of those alone."""
         while True:
@@ -550,14 +588,40 @@ class BoundedHistory(Sequence[T]):
                 continue
             return newest[::-1]
 
-    def _restate(self, left: list[_Departure[T]]) -> None:
-        """Bring books, entries and bounds in line, after an exception in the middle."""
+    def _restate(self, left: Departures) -> None:
         self._by_item = {}
         for entry in list(self._entries.values()) if self._unique else ():
             self._register(entry, left)
         held = list(self._entries.values())
         self._ledger.restate(len(held), sum(entry.size for entry in held))
-        self._make_room(0, items=0, left=left)
+        self._settle_tables()
+        self._shrink(left)
+
+    def _count(self) -> int:
+        return len(self._entries)
+
+    def _table_bytes(self, slots: int) -> int:
+        if self._sizeof is None:
+            return 0
+        return dict_bytes(slots) * (2 if self._unique else 1)
+
+    def _measured_tables(self) -> int:
+        if self._sizeof is None:
+            return 0
+        return self._entries.__sizeof__() + self._by_item.__sizeof__() - 2 * _EMPTY_BYTES
+
+    def _copy_tables(self) -> None:
+        entries: dict[int, _Entry[T]] = {}
+        by_item: dict[T, _Entry[T]] = {}
+        meter = TableMeter()
+        for entry in list(self._entries.values()):
+            meter.insert(entries=len(entries))
+            entries[entry.seq] = entry
+            if self._unique:
+                by_item[entry.item] = entry
+        if entries.keys() == self._entries.keys():
+            self._entries, self._by_item, self._meter = entries, by_item, meter
+        self._settle_tables()
 
     def _check(self) -> None:
         """Assert the invariants."""
@@ -567,11 +631,19 @@ class BoundedHistory(Sequence[T]):
             seqs = [entry.seq for entry in held]
             assert seqs == list(self._entries) == sorted(set(seqs)), seqs
             if self._unique:
-                assert list(self._by_item.values()) == held
+                assert set(map(id, self._by_item.values())) == set(map(id, held))
+                assert len(self._by_item) == len(held)
             else:
                 assert self._by_item == {}
                 assert seqs == list(range(self._next_seq - len(held), self._next_seq)), seqs
             assert self._ledger.accepted.items <= self._next_seq
+            assert self._ledger.table_bytes == self._measured_tables()
+
+
+def _charge(payload: int, *, timed: bool) -> int:
+    """Add to the bytes of an item what the history itself spends on it."""
+    size = payload + _ENTRY_BYTES + _NUMBER_BYTES + (_TIME_BYTES if timed else 0)
+    return size if size <= _LARGEST_SHARED_INT else size + _NUMBER_BYTES
 
 
 def _age(seconds: float | None) -> float | None:

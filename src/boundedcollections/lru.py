@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from boundedcollections._core.errors import TooLarge
-from boundedcollections._core.events import Notifier, RemovalCause
+from boundedcollections._core.events import Departures, Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger, Tally
 from boundedcollections._core.sizing import deep_size
 from boundedcollections._core.store import Store
@@ -95,6 +95,9 @@ class _Entry(Generic[K, V]):
         self.value = value
         self.size = size
 
+    def told(self) -> tuple[K, V]:
+        return self.key, self.value
+
 
 _ENTRY_BYTES: Final = allocated(sys.getsizeof(_Entry(None, None, 0))) + ORDER_NODE_BYTES
 """What an entry costs beside its key and its value: itself and its node in the order."""
@@ -102,7 +105,6 @@ _EMPTY_BYTES: Final = {}.__sizeof__() + OrderedDict().__sizeof__()
 _LARGEST_SHARED_INT: Final = 256
 _INT_BYTES: Final = allocated(sys.getsizeof(1 << 20))
 """What it costs to remember a size, unless it is an int that CPython has anyway."""
-_Departure = tuple[K, V, RemovalCause]
 _GONE: Final = object()
 
 
@@ -333,7 +335,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         fresh = self._measure(key, default)
         self._prepare(fresh)
 
-        def store_if_missing(left: list[_Departure[K, V]]) -> V:
+        def store_if_missing(left: Departures) -> V:
             current = self._find(key)
             if current is None:
                 self._store(fresh, left)
@@ -394,7 +396,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         0
         """
 
-        def empty(left: list[_Departure[K, V]]) -> None:
+        def empty(left: Departures) -> None:
             for entry in list(self._order):
                 self._detach(entry, RemovalCause.CLEARED, left)
 
@@ -424,7 +426,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         value = entry.value
         size = self._size_of(entry.key, value)
 
-        def book(left: list[_Departure[K, V]]) -> int:
+        def book(left: Departures) -> int:
             while entry in self._order and entry.value is value:
                 if size > self.max_entry_bytes:
                     self._detach(entry, RemovalCause.SIZE, left)
@@ -460,7 +462,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         if max_bytes is not None:
             self._check_room(max_bytes)
 
-        def shrink(left: list[_Departure[K, V]]) -> None:
+        def shrink(left: Departures) -> None:
             self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
             if entry_limit is not None:
                 self._max_entry_bytes = entry_limit
@@ -555,7 +557,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         entry = self._entries.get(key)
         return entry if entry is not None and entry in self._order else None
 
-    def _store(self, fresh: _Entry[K, V], left: list[_Departure[K, V]]) -> None:
+    def _store(self, fresh: _Entry[K, V], left: Departures) -> None:
         limit = self.max_entry_bytes
         if fresh.size > limit:
             self._take(fresh.key, left, RemovalCause.REPLACED)
@@ -573,7 +575,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         value: V,
         size: int,
         cause: RemovalCause | None,
-        left: list[_Departure[K, V]],
+        left: Departures,
     ) -> bool:
         """Give `entry` a value and a size in place, so that no reader ever misses its key."""
         old_size = entry.size
@@ -586,18 +588,18 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         if entry not in self._order or entry.size != old_size:  # something interrupted this
             self._ledger.unreserve(growth)
             return False
-        old_value = entry.value
+        old_value = entry.value  # no call from here on: nothing can strike between the lines
         entry.value = value
         entry.size = size
         self._ledger.exchange(old_size, size, reserved=growth, cause=cause)
         if cause is not None:
-            left.append((entry.key, old_value, cause))
+            left.add(_Entry(entry.key, old_value, old_size), cause)
         return True
 
-    def _insert(self, entry: _Entry[K, V], left: list[_Departure[K, V]]) -> None:
+    def _insert(self, entry: _Entry[K, V], left: Departures) -> None:
         cause = self._admit(entry.size, left)
         if cause is not None:
-            left.append((entry.key, entry.value, cause))
+            left.add(entry, cause)
             return
         reserved = self._reserve_tables(left, widened=self._is_wider(entry.key))
         self._only_str = self._only_str and type(entry.key) is str
@@ -649,7 +651,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
     def _take(
         self,
         key: K,
-        left: list[_Departure[K, V]],
+        left: Departures,
         cause: RemovalCause = RemovalCause.REMOVED,
     ) -> V | object:
         while (entry := self._find(key)) is not None:
@@ -657,9 +659,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
                 return entry.value
         return _GONE
 
-    def _release_oldest(
-        self, cause: RemovalCause, left: list[_Departure[K, V]]
-    ) -> _Entry[K, V] | None:
+    def _release_oldest(self, cause: RemovalCause, left: Departures) -> _Entry[K, V] | None:
         try:
             entry, _ = self._order.popitem(last=False)
         except KeyError:
@@ -667,23 +667,19 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         self._let_go(entry, cause, left)
         return entry
 
-    def _detach(
-        self, entry: _Entry[K, V], cause: RemovalCause, left: list[_Departure[K, V]]
-    ) -> bool:
+    def _detach(self, entry: _Entry[K, V], cause: RemovalCause, left: Departures) -> bool:
         if self._order.pop(entry, _GONE) is _GONE:  # something that interrupted this was quicker
             return False
         self._let_go(entry, cause, left)
         return True
 
-    def _let_go(
-        self, entry: _Entry[K, V], cause: RemovalCause, left: list[_Departure[K, V]]
-    ) -> None:
+    def _let_go(self, entry: _Entry[K, V], cause: RemovalCause, left: Departures) -> None:
         """Settle everything for an entry that has been taken out of the order."""
         self._ledger.release(entry.size, cause)
-        left.append((entry.key, entry.value, cause))
+        left.add(entry, cause)
         self._unmap(entry, left)
 
-    def _map(self, entry: _Entry[K, V], left: list[_Departure[K, V]]) -> None:
+    def _map(self, entry: _Entry[K, V], left: Departures) -> None:
         """Let the index find `entry`; an equal key that came meanwhile gives way."""
         while (other := self._entries.setdefault(entry.key, entry)) is not entry:
             if not self._detach(other, RemovalCause.REPLACED, left):
@@ -691,13 +687,13 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         if entry not in self._order:  # evicted while the key was being compared
             self._unmap(entry, left)
 
-    def _unmap(self, entry: _Entry[K, V], left: list[_Departure[K, V]]) -> None:
+    def _unmap(self, entry: _Entry[K, V], left: Departures) -> None:
         mapped = self._entries.pop(entry.key, entry)
         if mapped is not entry and self._entries.setdefault(mapped.key, mapped) is not mapped:
             # Not ours to remove, but while it was out a newer one was written.
             self._detach(mapped, RemovalCause.REPLACED, left)
 
-    def _restate(self, left: list[_Departure[K, V]]) -> None:
+    def _restate(self, left: Departures) -> None:
         """Bring index, books and bounds in line with the order, after an exception."""
         self._ledger.restate(len(self._order), sum(entry.size for entry in list(self._order)))
         mapped = set(map(id, self._entries.values()))

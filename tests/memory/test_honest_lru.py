@@ -1,22 +1,17 @@
 """What `SizeAwareLRU` claims, against what tracemalloc sees."""
 
-import gc
 import random
 import sys
-import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interruptions import interrupted_everywhere, untraced
+from interruptions import interrupted_everywhere
+from memory.traced import OBJECT_BYTES, shallow, traced
 
 from boundedcollections import SizeAwareLRU
 from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.tables import allocated
-
-OBJECT_BYTES = 8_000
-"""The cache itself, empty, with its ledger and lock; not a part of what it claims."""
 
 SHAPES: dict[str, Callable[[random.Random, int], tuple[Any, Any]]] = {
     "str to float": lambda source, number: (f"user:{number:08}", source.random()),
@@ -32,29 +27,6 @@ SHAPES: dict[str, Callable[[random.Random, int], tuple[Any, Any]]] = {
 }
 
 
-def shallow(thing: object) -> int:
-    return sys.getsizeof(thing)
-
-
-@contextmanager
-def traced() -> Iterator[Callable[[], tuple[int, int]]]:
-    """Yield a function that gives the bytes traced since the start, now and at their peak."""
-    gc.collect()
-    tracemalloc.start()
-    base, _ = tracemalloc.get_traced_memory()
-
-    def memory() -> tuple[int, int]:
-        _, peak = tracemalloc.get_traced_memory()
-        gc.collect()  # it empties the interpreter's lists of spare tuples, too
-        now, _ = tracemalloc.get_traced_memory()
-        return now - base, peak - base
-
-    try:
-        yield memory
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize("max_bytes", [60_000, 1_500_000])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_the_bound_holds_in_traced_bytes_at_every_moment_table_steps_included(
@@ -63,7 +35,7 @@ def test_the_bound_holds_in_traced_bytes_at_every_moment_table_steps_included(
     source = random.Random(5)
     in_hand = 31_000 + 2_000 + OBJECT_BYTES  # the caller's value, and what a call needs to run
     SizeAwareLRU({"warm": "up"}, max_bytes=9_000).statistics()  # what a first call sets up stays
-    with untraced(), traced() as memory:
+    with traced() as memory:
         cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(max_bytes=max_bytes, sizeof=shallow)
         number = 0
         while cache.statistics().left["size"].items < 1_000:  # type: ignore[index]
@@ -79,7 +51,7 @@ def test_the_bound_holds_in_traced_bytes_at_every_moment_table_steps_included(
 
 
 def test_a_cache_that_shrank_gives_its_tables_back() -> None:
-    with untraced(), traced() as memory:
+    with traced() as memory:
         cache: SizeAwareLRU[int, float] = SizeAwareLRU(max_bytes=8_000_000, sizeof=shallow)
         for number in range(20_000):
             cache[number] = number / 3

@@ -14,7 +14,7 @@ from boundedcollections._core import sizing
 
 @pytest.fixture(params=DEEP)
 def deep_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sizing, "measure", request.param)
+    monkeypatch.setattr(sizing, "deep_measure", request.param)
     return sizing.deep_size
 
 

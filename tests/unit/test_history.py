@@ -18,6 +18,8 @@ def pickled(history: BoundedHistory[str]) -> BoundedHistory[str]:
     return twin
 
 
+pytestmark = pytest.mark.usefixtures("weightless")
+
 Left = list[tuple[int, object, RemovalCause]]
 
 

@@ -8,8 +8,8 @@ no callback ever runs under a lock, so a callback may use the collection that ca
 import enum
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVarTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVarTuple
 
 Departure = TypeVarTuple("Departure")
 
@@ -48,6 +48,36 @@ class RemovalCause(enum.StrEnum):
 
 
 _EVICTIONS = frozenset({RemovalCause.SIZE, RemovalCause.COUNT, RemovalCause.EXPIRED})
+
+
+class Leaver(Protocol):
+    """What leaves a collection: an entry that can say what a listener is told of it."""
+
+    def told(self) -> tuple[Any, ...]:
+        """Return what a listener is told, but for the cause."""
+
+
+class Departures:
+    """
+    What left during one call, kept alive until the lock is released, and then told of.
+
+    A tuple is made only while a listener is told: thousands of them at once, in the middle of an
+    eviction, would stay in the interpreter's hands and count against nobody's bound.
+    """
+
+    __slots__ = ("_leavers_and_causes",)
+
+    def __init__(self) -> None:
+        self._leavers_and_causes: list[Any] = []
+
+    def add(self, leaver: Leaver, cause: RemovalCause) -> None:
+        """Note that `leaver` left, and why; in one step, which nothing can interrupt."""
+        self._leavers_and_causes += (leaver, cause)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        each = iter(self._leavers_and_causes)
+        for leaver, cause in zip(each, each, strict=True):
+            yield (*leaver.told(), cause)
 
 
 class Notifier(Generic[*Departure]):

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from boundedcollections._core.errors import TooLarge
-from boundedcollections._core.events import Notifier, RemovalCause
+from boundedcollections._core.events import Departures, Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.tables import TableMeter, slots_for
 
 R = TypeVar("R")
-Left = list[Any]
 
 
 class Store(ABC):
@@ -37,11 +36,11 @@ class Store(ABC):
         """Return how many entries the tables hold."""
 
     @abstractmethod
-    def _release_oldest(self, cause: RemovalCause, left: Left) -> object | None:
+    def _release_oldest(self, cause: RemovalCause, left: Departures) -> object | None:
         """Let the oldest entry go; None if there is none."""
 
     @abstractmethod
-    def _restate(self, left: Left) -> None:
+    def _restate(self, left: Departures) -> None:
         """Bring everything in line with what is held, after an exception in the middle."""
 
     @abstractmethod
@@ -56,9 +55,9 @@ class Store(ABC):
     def _copy_tables(self) -> None:
         """Put everything into tables that fit it, if nothing interrupts that."""
 
-    def _under_lock(self, act: Callable[[Left], R]) -> R:
+    def _under_lock(self, act: Callable[[Departures], R]) -> R:
         """Run `act` under the lock; afterwards tell what left."""
-        left: Left = []
+        left = Departures()
         try:
             with self._lock:
                 try:
@@ -74,7 +73,7 @@ class Store(ABC):
             self._tidy()
         return result
 
-    def _admit(self, size: int, left: Left) -> RemovalCause | None:
+    def _admit(self, size: int, left: Departures) -> RemovalCause | None:
         """
         Book a new entry, after evicting what is in its way.
 
@@ -87,7 +86,7 @@ class Store(ABC):
                 return cause
         return None
 
-    def _evict_oldest(self, size: int, items: int, left: Left) -> bool:
+    def _evict_oldest(self, size: int, items: int, left: Departures) -> bool:
         """Evict one entry if `items` more of `size` bytes need it; say whether that was so."""
         cause = self._ledger.shortage(size, items=items)
         if cause is None:
@@ -99,7 +98,7 @@ class Store(ABC):
         self._copy_tables()  # nothing is held, but the tables were made for more
         return True
 
-    def _shrink(self, left: Left) -> None:
+    def _shrink(self, left: Departures) -> None:
         """Evict down to bounds that have become smaller, tables included."""
         while self._evict_oldest(0, 0, left):
             if self._meter.is_sparse(entries=self._count()):
@@ -116,19 +115,19 @@ class Store(ABC):
     def _prepare_tables(self, *, widened: bool = False) -> None:
         """Evict for new tables in a step of its own, so that the victims die before they come."""
 
-        def evict(left: Left) -> None:
+        def evict(left: Departures) -> None:
             self._ledger.unreserve(self._reserve_tables(left, widened=widened))
 
         self._under_lock(evict)
 
-    def _reserve_tables(self, left: Left, *, widened: bool = False) -> int:
+    def _reserve_tables(self, left: Departures, *, widened: bool = False) -> int:
         """Book the bytes of the new tables, if an insert is going to make some."""
         while not self._ledger.reserve(growth := self._growth(widened=widened)):
             if not self._evict_oldest(growth, 0, left):
                 return 0
         return growth
 
-    def _settle_insert(self, reserved: int, left: Left) -> None:
+    def _settle_insert(self, reserved: int, left: Departures) -> None:
         """Book what the tables have become by an insert, in place of what was reserved."""
         self._ledger.unreserve(reserved)
         grown = self._settle_tables()
@@ -153,12 +152,12 @@ class Store(ABC):
         finally:
             self._tidying = False
 
-    def _make_room_to_tidy(self, left: Left) -> None:
+    def _make_room_to_tidy(self, left: Departures) -> None:
         """Evict in a step of its own, so that the victims die first; but never the newest."""
         while self._count() > 1 and self._evict_oldest(self._tidy_bytes(), 0, left):
             pass
 
-    def _replace_tables(self, _left: Left) -> None:
+    def _replace_tables(self, _left: Departures) -> None:
         if self._ledger.shortage(self._tidy_bytes(), items=0) is None:  # else the next time
             self._copy_tables()
 

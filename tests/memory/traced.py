@@ -1,0 +1,36 @@
+"""What tracemalloc sees of a piece of code."""
+
+import gc
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from interruptions import untraced
+
+OBJECT_BYTES = 8_000
+"""A collection itself, empty, with its ledger and lock; not a part of what it claims."""
+
+
+def shallow(thing: object) -> int:
+    return sys.getsizeof(thing)
+
+
+@contextmanager
+def traced() -> Iterator[Callable[[], tuple[int, int]]]:
+    """Yield a function that gives the bytes traced since the start, now and at their peak."""
+    gc.collect()
+    tracemalloc.start()
+    base, _ = tracemalloc.get_traced_memory()
+
+    def memory() -> tuple[int, int]:
+        _, peak = tracemalloc.get_traced_memory()
+        gc.collect()  # it empties the interpreter's lists of spare tuples, too
+        now, _ = tracemalloc.get_traced_memory()
+        return now - base, peak - base
+
+    try:
+        with untraced():
+            yield memory
+    finally:
+        tracemalloc.stop()
