@@ -1,0 +1,419 @@
+"""
+The files below a folder, in memory, never more than fit: for completion and search.
+
+A list of files that a service keeps about a tree goes wrong in a few well-known ways: it grows
+with each refresh, it keeps what was deleted, it blocks readers while it walks, it follows a link
+out of the tree, and nobody ever counted its bytes. `ReplaceOnIndex` never changes what it has.
+It walks off to the side, within bounds, and then puts a new snapshot in the place of the old one.
+"""
+
+import asyncio
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from boundedcollections._core.errors import Closed
+from boundedcollections._core.events import Notifier
+from boundedcollections._core.units import (
+    KiB,
+    MiB,
+    non_negative_int,
+    positive_int,
+    positive_seconds,
+)
+from boundedcollections.files.background import Repeater
+from boundedcollections.files.repository import GIT
+from boundedcollections.files.scanner import SHARES, Plan, Scanner, is_broad
+from boundedcollections.files.search import FileMatches, search
+from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
+from boundedcollections.files.tree import Bounds
+
+_LEAST_BYTES: Final = 64 * KiB
+"""With less, an empty index would take a good part of it."""
+
+_MOST_COLUMN_BYTES: Final = (1 << 32) - 1
+"""Offsets in the columns are 32 bits wide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexStatistics:
+    """
+    The figures of one `ReplaceOnIndex` at one moment.
+
+    Attributes:
+        files: files that are indexed.
+        current_bytes: bytes held: of the snapshot that is read and of a walk under way.
+            Snapshots that others hold are theirs.
+        peak_bytes: the most bytes ever held.
+        max_files: the bound in files.
+        max_bytes: the bound in bytes.
+        generation: the number of the scan that made the snapshot; 0 before the first.
+        scans: scans ever begun; failed and abandoned ones count.
+        failed_scans: scans that failed, so that the snapshot stayed.
+        last_error: what the newest scan failed with, if it failed; otherwise None.
+        age_seconds: how long ago the scan began that made the snapshot; None before the first.
+        report: how that scan went; None before the first.
+        listener_errors: how often `on_index` raised.
+    """
+
+    files: int
+    current_bytes: int
+    peak_bytes: int
+    max_files: int
+    max_bytes: int
+    generation: int
+    scans: int
+    failed_scans: int
+    last_error: str | None
+    age_seconds: float | None
+    report: IndexReport | None
+    listener_errors: int
+
+
+class ReplaceOnIndex(Collection[str]):
+    r"""
+    The paths of the files below a folder, replaced as a whole by each scan.
+
+    >>> files = ReplaceOnIndex(project)
+    >>> files.index()
+    IndexReport(files=3, ..., truncated=(), errors=0, ...)
+    >>> list(files)
+    ['README.md', 'src/app.py', 'src/app_test.py']
+    >>> for match in files.search("apt", limit=1):
+    ...     print(match.path, match.positions)
+    src/app_test.py (4, 5, 8)
+
+    A scan asks nothing of a file but its name, follows no link, and leaves out what git would
+    ignore (by the ignore files in the tree, those above it in the same repository, and
+    ``.git/info/exclude``, all read anew each time), ``.git`` itself and what is called as in
+    `always_skip`. Files and links are indexed; sockets, pipes and devices are not. Some of the
+    ignored files are remembered apart; `search` shows them when they are named.
+
+    **At the bound** the walk, which goes level by level, ends or goes no deeper: shallow files
+    survive. What it has found becomes the index, and `IndexReport.truncated` says which bounds
+    cut it. A scan that fails changes nothing: `index` raises, and what was there stays.
+
+    **Bytes**: `max_bytes` covers the snapshot that is read, the walk under way, and the snapshot
+    that it turns into, a third for each; so it is kept at every moment. A file takes about 30
+    bytes of the first. Not covered: the listing of up to 1,024 entries that is being read, the
+    working memory of a search, and snapshots that others hold on to.
+
+    **Threads and tasks**: every method may be called from any thread and any task, from a signal
+    handler, a destructor, and from `on_index`. Readers never wait and never see half: each uses
+    the snapshot that is there when it begins. There is one scan at a time; whoever asks during a
+    scan gets the next one, together with everybody else who does.
+
+    **Complexity**: a scan is O(entries); `len` is O(1), `in` and the first item of `prefix` are
+    O(log n), `search` and `glob` are O(n) with small constants, and bounded.
+
+    **When not to use it**: to look for what is in the files; for a handful of files, where
+    `Path.glob` does.
+
+    Args:
+        root: the folder. It need not exist before the first scan.
+        max_files: the most files to index.
+        max_bytes: the most bytes to take, as above; at least 64 KiB.
+        max_directories: the most folders to find, the root included.
+        max_depth: how many levels of folders to enter; the root is the first.
+        max_seconds: how long a scan may take; what it has found by then becomes the index.
+        max_ignored_files: how many ignored files to remember; 0 for none.
+        always_skip: names of files and folders to leave out wherever they occur.
+        use_gitignore: whether to leave out what git would ignore.
+        allow_broad_root: whether `root` may be the root of a file system, the home directory, or
+            a folder that this one is in. Such trees are large, and nobody means them.
+        on_index: called as ``on_index(report)`` after each scan that has not failed, in its
+            thread and without a lock. What it raises is logged and counted.
+        name: for people and metrics.
+        clock: seconds, never going back.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a bound is too low, or `root` is too broad.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "_max_bytes",
+        "_notify",
+        "_plan",
+        "_repeater",
+        "_scanner",
+        "name",
+    )
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        max_files: int = 200_000,
+        max_bytes: int = 64 * MiB,
+        max_directories: int = 50_000,
+        max_depth: int = 64,
+        max_seconds: float = 60.0,
+        max_ignored_files: int = 1_000,
+        always_skip: Iterable[str] = (),
+        use_gitignore: bool = True,
+        allow_broad_root: bool = False,
+        on_index: Callable[[IndexReport], object] | None = None,
+        name: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._repeater: Repeater | None = None  # first, because the destructor asks for it
+        self._max_bytes = _enough_bytes(max_bytes)
+        self._plan = Plan(
+            root=_allowed_root(root, allow_broad_root=allow_broad_root),
+            bounds=Bounds(
+                max_files=positive_int("max_files", max_files),
+                max_bytes=min(self._max_bytes // SHARES, _MOST_COLUMN_BYTES),
+                max_directories=positive_int("max_directories", max_directories),
+                max_depth=positive_int("max_depth", max_depth),
+                max_seconds=positive_seconds("max_seconds", max_seconds),
+                max_ignored_files=non_negative_int("max_ignored_files", max_ignored_files),
+            ),
+            skip=_names(always_skip) | {GIT},
+            use_gitignore=use_gitignore,
+            allow_broad_root=allow_broad_root,
+            clock=clock,
+        )
+        self._notify = Notifier(on_index)
+        self._lock = threading.RLock()
+        self.name = name
+        notify = self._notify  # not by way of self: nothing in here keeps the index alive
+        self._scanner = Scanner(self._plan, lambda report: notify([(report,)]), self._label)
+
+    # ── scanning ────────────────────────────────────────────────────────────────────────────
+
+    def index(self) -> IndexReport:
+        """
+        Scan the tree and put what is found in the place of what was there; wait for it.
+
+        If a scan is under way, this waits for the one after it, and shares that one with all who
+        wait for it: the report always comes from a scan that began after the call.
+
+        O(entries in the tree).
+
+        Raises:
+            Closed: the index was closed, perhaps meanwhile.
+            OSError: the root cannot be read, the process has run out of file descriptors or
+                memory, or a failing file system hides more than half of the files that were
+                known. The index is what it was.
+        """
+        return self._scanner.scan()
+
+    async def aindex(self) -> IndexReport:
+        """
+        Do the same in a thread; for asyncio.
+
+        However many tasks wait, there are at most two threads: of the scan under way and of the
+        next. Cancelling a task ends its waiting and nothing else.
+
+        Raises:
+            Closed: the index was closed, perhaps meanwhile.
+            OSError: as for `index`.
+        """
+        return await asyncio.wrap_future(self._scanner.next_scan())
+
+    def start(self, interval_seconds: float = 120.0) -> None:
+        """
+        Scan in the background, at once and again and again, until `close`.
+
+        The thread ends by itself with the main thread. A scan that fails is logged.
+
+        Args:
+            interval_seconds: seconds between the end of a scan and the beginning of the next.
+
+        Raises:
+            Closed: the index was closed.
+            RuntimeError: it was started before.
+        """
+        interval = positive_seconds("interval_seconds", interval_seconds)
+        with self._lock:
+            if self.closed:
+                raise Closed(f"{self!r} is closed")
+            if self._repeater is not None and self._repeater.is_alive():
+                raise RuntimeError(f"{self!r} was started before")
+            self._repeater = Repeater(self, interval, self._label)
+            self._repeater.start()
+
+    def close(self) -> None:
+        """
+        End all scanning, and wait for the background thread; what is indexed stays readable.
+
+        Closing again changes nothing. A scan that is under way is abandoned.
+        """
+        self._scanner.closed = True
+        repeater = self._repeater
+        if repeater is not None:
+            repeater.stop()
+            if repeater is not threading.current_thread():
+                repeater.join()
+
+    @property
+    def closed(self) -> bool:
+        """Whether there will be no further scan."""
+        return self._scanner.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        repeater = getattr(self, "_repeater", None)  # absent if the constructor has raised
+        if repeater is not None and not self.closed:
+            repeater.stop()
+            warnings.warn(
+                f"{self!r} was started and never closed", ResourceWarning, stacklevel=2, source=self
+            )
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────
+
+    def search(self, query: str, limit: int = 50) -> FileMatches:
+        """
+        Return the files that best match what somebody typed, with the characters that do.
+
+        The letters must occur in the path, in order; the fewer gaps and the more beginnings of
+        words, the better. A capital makes case count. What comes before a ``/`` is for folders.
+        Spaces separate terms, all of which must match. An empty query matches nothing, and so
+        does one of more than 1,024 characters.
+
+        Of equal scores, a match within the base name comes first, then the shorter path, then
+        the order of paths. Ignored files follow if the query is how their path or their name
+        begins; one whose path or name it is in full has its place among the others.
+
+        O(n), bounded: 10 to 50 ms for 100,000 files.
+
+        Args:
+            query: what was typed.
+            limit: the most matches to return.
+        """
+        if not isinstance(query, str):
+            raise TypeError(f"query must be a text, got {query!r}")
+        return search(self.snapshot(), query, positive_int("limit", limit))
+
+    def prefix(self, text: str) -> Iterator[str]:
+        """Return an iterator over the paths that begin with `text`, in order; O(log n) to begin."""
+        return self.snapshot().prefix(text)
+
+    def glob(self, pattern: str) -> Iterator[str]:
+        """
+        Return an iterator over the paths that match `pattern`, in order; O(n) for all of them.
+
+        Patterns are those of ignore files: without a ``/``, for base names anywhere; with one,
+        for whole paths. ``*`` and ``?`` do not match a ``/``, ``**/`` matches any folders.
+        """
+        return self.snapshot().glob(pattern)
+
+    def snapshot(self) -> IndexSnapshot:
+        """Return what is indexed now, as a sequence that never changes; O(1)."""
+        return self._scanner.snapshot
+
+    def __len__(self) -> int:
+        return len(self._scanner.snapshot)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scanner.snapshot)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._scanner.snapshot
+
+    # ── figures ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def root(self) -> Path:
+        """The folder, as an absolute path."""
+        return Path(self._plan.root)
+
+    @property
+    def max_files(self) -> int:
+        """The most files to index."""
+        return self._plan.bounds.max_files
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes to take."""
+        return self._max_bytes
+
+    @property
+    def current_bytes(self) -> int:
+        """The bytes held, of the snapshot that is read and of a walk under way."""
+        return self._scanner.current_bytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most bytes ever held."""
+        return self._scanner.peak_bytes
+
+    def statistics(self) -> IndexStatistics:
+        """Return the figures of this moment; O(1)."""
+        scanner = self._scanner
+        snapshot, outcome = scanner.snapshot, scanner.outcome
+        is_scanned = snapshot.generation > 0
+        return IndexStatistics(
+            files=len(snapshot),
+            current_bytes=scanner.current_bytes,
+            peak_bytes=scanner.peak_bytes,
+            max_files=self.max_files,
+            max_bytes=self._max_bytes,
+            generation=snapshot.generation,
+            scans=scanner.begun,
+            failed_scans=scanner.failed,
+            last_error=": ".join(map(str, outcome.error[1:])) or None,
+            age_seconds=self._plan.clock() - snapshot.began if is_scanned else None,
+            report=snapshot.report if is_scanned else None,
+            listener_errors=self._notify.errors,
+        )
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f" {self.name!r}"
+        return (
+            f"<{type(self).__name__}{name} {len(self)}/{self.max_files} files, "
+            f"{self._scanner.snapshot.bytes}/{self._max_bytes} bytes>"
+        )
+
+    @property
+    def _label(self) -> str:
+        return f"{type(self).__name__} {self._plan.root!r}"
+
+    def _reindex(self) -> None:
+        self._scanner.scan(until_exit=True)
+
+    def _check(self) -> None:
+        self._scanner.check()
+
+
+def _allowed_root(root: str | os.PathLike[str], *, allow_broad_root: bool) -> str:
+    path = os.fspath(root)
+    if not isinstance(path, str):
+        raise TypeError(f"root must be a text or a path of text, got {root!r}")
+    path = os.path.abspath(path)  # noqa: PTH100  # links in it stay, and may be replaced
+    if not allow_broad_root and is_broad(path):
+        raise ValueError(
+            "root must not be a whole file system, the home directory or a folder around it, "
+            f"unless allow_broad_root is True, got {path!r}"
+        )
+    return path
+
+
+def _enough_bytes(max_bytes: int) -> int:
+    number = positive_int("max_bytes", max_bytes)
+    if number < _LEAST_BYTES:
+        raise ValueError(f"max_bytes must be an integer of at least {_LEAST_BYTES}, got {number}")
+    return number
+
+
+def _names(always_skip: Iterable[str]) -> frozenset[str]:
+    names = frozenset([always_skip] if isinstance(always_skip, str) else always_skip)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"always_skip must be names, got {name!r}")
+        if not name or "/" in name:
+            raise ValueError(f"always_skip must be names without a '/', got {name!r}")
+    return names

@@ -1,0 +1,289 @@
+"""
+One scan at a time, and the snapshot that the newest good one has made.
+
+Whoever asks during a scan waits for the next one and shares it with all others who wait, because
+the one under way may have passed what they want to see. Scans are numbered when they begin. A
+result replaces an older one only, so that even a scan inside a scan (a signal handler may ask for
+one) leaves the newest.
+"""
+
+import errno
+import itertools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from boundedcollections._core.errors import Closed
+from boundedcollections.files.background import is_exiting
+from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
+from boundedcollections.files.tree import Bounds, Found
+from boundedcollections.files.walk import Walk
+
+SHARES: Final = 3
+"""The bytes are for the snapshot that is read, the walk under way, and what it turns into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    What to scan, and how.
+
+    Attributes:
+        root: an absolute path.
+        bounds: how far to go; the bytes are one share.
+        skip: names to leave out wherever they occur.
+        use_gitignore: whether to leave out what git would ignore.
+        allow_broad_root: whether the root may be as `is_broad` says.
+        clock: seconds, never going back.
+    """
+
+    root: str
+    bounds: Bounds
+    skip: frozenset[str]
+    use_gitignore: bool
+    allow_broad_root: bool
+    clock: Callable[[], float]
+
+
+class Outcome(NamedTuple):
+    """
+    What became of a scan.
+
+    Attributes:
+        number: of the scan; 0 before the first.
+        report: how it went; None if it failed.
+        error: the arguments of its `OSError`. The error itself would hold on to the whole walk,
+            by its traceback.
+    """
+
+    number: int
+    report: IndexReport | None
+    error: tuple[object, ...] = ()
+
+    def result(self) -> IndexReport:
+        """Return the report, or raise the error anew."""
+        if self.report is None:
+            raise OSError(*self.error)
+        return self.report
+
+
+class Scanner:
+    """
+    Scans when asked to.
+
+    Args:
+        plan: what to scan.
+        on_scan: called with the report of each scan that has not failed, in its thread, when
+            others may scan again.
+        name: of the threads.
+
+    Attributes:
+        snapshot: what the newest good scan found.
+        outcome: what became of the newest scan that has ended.
+        begun: how many scans have begun.
+        failed: how many of them failed.
+        peak_bytes: the most bytes ever held.
+        closed: whether there will be no further scan; may be set to True at any time.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_failures",
+        "_job",
+        "_lock",
+        "_name",
+        "_numbers",
+        "_on_scan",
+        "_plan",
+        "_process",
+        "_scanning",
+        "_walk",
+        "begun",
+        "closed",
+        "failed",
+        "outcome",
+        "peak_bytes",
+        "snapshot",
+    )
+
+    def __init__(self, plan: Plan, on_scan: Callable[[IndexReport], object], name: str) -> None:
+        self._plan = plan
+        self._on_scan = on_scan
+        self._name = name
+        self._numbers = itertools.count(1)
+        self._failures = itertools.count(1)
+        self._walk: Callable[[], Walk | None] = _nothing
+        self.snapshot = IndexSnapshot.empty()
+        self.outcome = Outcome(0, None)
+        self.begun = self.failed = 0
+        self.peak_bytes = self.snapshot.bytes
+        self.closed = False
+        self._process = os.getpid()
+        self._job: Future[IndexReport] | None = None
+        self._begin_without_threads()
+
+    @property
+    def current_bytes(self) -> int:
+        """The bytes held, of the snapshot and of a walk under way."""
+        walk = self._walk()
+        return self.snapshot.bytes + (0 if walk is None else walk.bytes)
+
+    def scan(self, *, until_exit: bool = False) -> IndexReport:
+        """
+        Scan, or share the next scan of another thread; either begins after the call.
+
+        Args:
+            until_exit: whether the scan is abandoned when the main thread has ended.
+
+        Raises:
+            Closed: it was closed, or abandoned.
+            OSError: it failed.
+        """
+        self.notice_fork()
+        newest = self.begun
+        with self._scanning:
+            outcome = self.outcome
+            is_shared = outcome.number > newest
+            if not is_shared:
+                outcome = self._scan(until_exit=until_exit)
+        return outcome.result() if is_shared else self._told(outcome)
+
+    def next_scan(self) -> "Future[IndexReport]":
+        """Return the result of a scan in a thread; it is the same for all until it begins."""
+        self.notice_fork()
+        with self._lock:
+            if self.closed:
+                raise Closed(f"{self._name} is closed")
+            job = self._job
+            if job is None:
+                job = Future()
+                job.set_running_or_notify_cancel()  # so nobody can cancel it for the others
+                thread = threading.Thread(target=self._run, args=(job,), name=self._name)
+                thread.start()
+                self._job = job
+            return job
+
+    def notice_fork(self) -> None:
+        """Begin anew in a process that was forked: the threads of its parent are not in it."""
+        if self._process != os.getpid():
+            self._begin_without_threads()
+            self._process = os.getpid()
+
+    def _begin_without_threads(self) -> None:
+        self._scanning = threading.RLock()  # held during a scan
+        self._lock = threading.RLock()  # held for a moment
+        self._job = None  # that has not begun
+
+    def _run(self, job: "Future[IndexReport]") -> None:
+        try:
+            with self._scanning:
+                with self._lock:
+                    self._job = None  # who asks from now on needs another one
+                outcome = self._scan(until_exit=True)
+            job.set_result(self._told(outcome))
+        except BaseException as error:  # noqa: BLE001  # it belongs to those who wait
+            job.set_exception(error)
+
+    def _told(self, outcome: Outcome) -> IndexReport:
+        report = outcome.result()
+        self._on_scan(report)
+        return report
+
+    def _scan(self, *, until_exit: bool) -> Outcome:
+        """Walk and publish, in the thread that holds the lock for it."""
+        if self.closed:
+            raise Closed(f"{self._name} is closed")
+        number = next(self._numbers)
+        # Here and below there is no call between a test and what follows from it, so that no
+        # signal handler that scans comes in between.
+        if number > self.begun:  # noqa: PLR1730  # `max` is a call
+            self.begun = number
+        try:
+            snapshot = self._snapshot_of_now(number, until_exit=until_exit)
+        except OSError as error:
+            outcome = Outcome(number, None, _parts_of(error))
+            failed = next(self._failures)
+            if failed > self.failed:  # noqa: PLR1730
+                self.failed = failed
+        else:
+            outcome = Outcome(number, snapshot.report)
+            if number > self.snapshot.generation:
+                self.snapshot = snapshot
+        if number > self.outcome.number:
+            self.outcome = outcome
+        return outcome
+
+    def _snapshot_of_now(self, number: int, *, until_exit: bool) -> IndexSnapshot:
+        plan = self._plan
+        began = plan.clock()
+        if not plan.allow_broad_root and is_broad(plan.root):
+            raise PermissionError(errno.EPERM, "too broad to index", plan.root)
+        walk = Walk(
+            plan.root,
+            plan.bounds,
+            skip=plan.skip,
+            use_gitignore=plan.use_gitignore,
+            clock=plan.clock,
+            is_stopped=self._is_over if until_exit else self._is_closed,
+        )
+        self._walk = weakref.ref(walk)
+        held = self.snapshot.bytes
+        try:
+            found = walk.run()
+            self._refuse_great_loss(found)
+            snapshot = IndexSnapshot(found, number, began, plan.clock() - began)
+            held += snapshot.bytes
+        finally:
+            held += walk.bytes
+            if held > self.peak_bytes:  # noqa: PLR1730
+                self.peak_bytes = held
+        return snapshot
+
+    def _refuse_great_loss(self, found: Found) -> None:
+        """Do not believe a failing file system that most of the files are gone."""
+        known = self.snapshot
+        lost = sum(map(known.below, found.unreachable))
+        if lost * 2 > len(known):
+            message = f"{lost} of {len(known)} known files are out of reach; the index keeps them"
+            raise OSError(errno.EIO, message, self._plan.root)
+
+    def _is_closed(self) -> bool:
+        return self.closed
+
+    def _is_over(self) -> bool:
+        return self.closed or is_exiting()
+
+    def check(self) -> None:
+        """Assert what must hold at any time."""
+        bounds = self._plan.bounds
+        self.snapshot.check()
+        assert len(self.snapshot) <= bounds.max_files
+        assert len(self.snapshot.ignored) <= bounds.max_ignored_files
+        assert self.snapshot.bytes <= bounds.max_bytes
+        assert self.snapshot.bytes <= self.peak_bytes <= SHARES * bounds.max_bytes
+        assert self.snapshot.generation <= self.begun
+        assert self.outcome.number <= self.begun
+        assert self.failed <= self.begun
+
+
+def is_broad(root: str) -> bool:
+    """Return whether `root` is a whole file system, the home directory, or around it."""
+    real = Path(root).resolve()
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # there is none
+        home = real.parent
+    return real in (real.parent, home, *home.parents)
+
+
+def _parts_of(error: OSError) -> tuple[object, ...]:
+    return error.args if error.filename is None else (*error.args[:2], error.filename)
+
+
+def _nothing() -> None:
+    return None
