@@ -70,6 +70,9 @@ class Limits:
     max_ring_bytes: int = 256 * KiB
     """The same in bytes; two of the largest items fit."""
 
+    max_heard_bytes: int = 16 * KiB
+    """Fingerprints of the last messages, so that one sent again is not said twice."""
+
     # What is on its way to a client
     max_batch_items: int = 64
     """Taken from the ring at once."""
@@ -164,7 +167,7 @@ class Limits:
         return CONNECTION_BYTES + received + answer + lagging
 
     def _room_bytes(self) -> int:
-        return ROOM_BYTES + self.max_history_bytes + self.max_ring_bytes
+        return ROOM_BYTES + self.max_history_bytes + self.max_ring_bytes + self.max_heard_bytes
 
     def _run_bytes(self) -> int:
         """The line that an agent is writing, one chunk of its pipe, and its last words."""

@@ -5,6 +5,7 @@ Each item is numbered and built into a frame once. The same bytes are kept for t
 later and go to those who are here: neither waits for the other, and nobody waits for a reader.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ class Room:
             max_bytes=limits.max_ring_bytes,
             name=f"live in {name}",
         )
+        self._heard: BoundedHistory[bytes] = BoundedHistory(
+            max_bytes=limits.max_heard_bytes, unique=True, name=f"heard in {name}"
+        )
         self._counts: Broadcast[bytes] = Broadcast(max_items=1, name=f"members of {name}")
 
     @property
@@ -72,6 +76,14 @@ class Room:
         frame = item_frame(self._history.next_seq, self._clock(), kind, fields)
         self._live.send(frame)
         return self._history.append(frame)
+
+    def has_heard(self, *said: str) -> bool:
+        """Whether the same was said before; a client whose line broke may say it again."""
+        return _fingerprint(said) in self._heard
+
+    def remember(self, *said: str) -> None:
+        """Know the same when it is said again, unless much is said until then."""
+        self._heard.append(_fingerprint(said))
 
     def join(self) -> None:
         """Count one more member, and tell the others."""
@@ -100,3 +112,7 @@ class Room:
     def _count(self, change: int) -> None:
         self.members += change
         self._counts.send(members_frame(self.members))
+
+
+def _fingerprint(said: tuple[str, ...]) -> bytes:
+    return hashlib.blake2b(repr(said).encode(), digest_size=16).digest()

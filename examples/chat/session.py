@@ -178,17 +178,22 @@ class Member:
 
     def _say(self, message: Message) -> None:
         """What the agent cannot be asked now is not said either; the client may try again."""
+        sender = self._hello.sender
+        said = (sender, message.id, message.text)
+        if message.id and self.room.has_heard(*said):
+            return
         if message.agent:
             self._services.runs.must_be_free(self.room)
+        self.room.remember(*said)
         self.room.add(
             "message",
-            sender=self._hello.sender,
+            sender=sender,
             text=message.text,
             id=message.id,
             agent=message.agent,
         )
         if message.agent:
-            self._services.runs.start(self.room, self._hello.sender, message.text)
+            self._services.runs.start(self.room, sender, message.text)
 
     async def _complete(self, request: Complete) -> None:
         found = await self._services.files.complete(request.query, request.limit)

@@ -102,7 +102,7 @@ class Client:
         await self.send("hello", room=room, sender=sender, epoch=epoch, next_seq=next_seq)
         return await self.receive("welcome"), await self.receive("history")
 
-    async def say(self, text: str, *, agent: bool = False, id: str = "m") -> None:  # noqa: A002  # its name
+    async def say(self, text: str, *, agent: bool = False, id: str = "") -> None:  # noqa: A002  # its name
         await self.send("message", text=text, agent=agent, id=id)
 
     async def members(self, expected: int) -> None:

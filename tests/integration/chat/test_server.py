@@ -96,6 +96,22 @@ class TestJoining:
                 await bob.say("third")
                 assert (await ann.item())["text"] == "third"
 
+    async def test_a_message_that_is_sent_again_after_a_broken_line_is_not_said_twice(
+        self, root: Path
+    ) -> None:
+        async with serving(root) as url, Client(url) as bob:
+            await bob.join(sender="Bob")
+            for end in ("broken", "mended"):
+                async with Client(url) as ann:
+                    await ann.join()
+                    await ann.say("once", id="7")
+                    await ann.say(end)
+                    await ann.item(text=end)
+            await bob.say("once", id="7")  # the same from somebody else is another message
+            await bob.say("twice", id="7")  # and so is another text
+            texts = [(await bob.item(kind="message"))["text"] for _ in range(5)]
+            assert texts == ["once", "broken", "mended", "once", "twice"]
+
     @pytest.mark.parametrize(("epoch", "next_seq"), [("0123", 1), (None, 1), ("same", 99)])
     async def test_numbers_of_another_life_are_not_believed(
         self, root: Path, epoch: str | None, next_seq: int
