@@ -10,7 +10,14 @@ from typing import Any, Final, Generic, TypeVar
 from boundedcollections._core.batch import Batch
 from boundedcollections._core.errors import Closed, WouldBlock
 from boundedcollections._core.units import positive_int, positive_seconds
-from boundedcollections._core.waiters import TaskWaiter, Waiter, checkpoint
+from boundedcollections._core.waiters import (
+    TaskWaiter,
+    ThreadWaiter,
+    TrioWaiter,
+    Waiter,
+    checkpoint,
+    waiter_here,
+)
 
 
 class Nothing(enum.Enum):
@@ -119,6 +126,46 @@ class Receiver(ABC, Generic[T]):
             raise WouldBlock(f"{self._where()} is empty")
         return item
 
+    def receive_blocking(self, timeout_seconds: float | None = None) -> T:
+        """
+        Wait in a thread for the next item and take it; otherwise like `receive`.
+
+        Not for a thread that runs an event loop: it would stop the loop.
+
+        Args:
+            timeout_seconds: how long to wait at most; None waits for as long as it takes.
+
+        Raises:
+            Closed: the stream was closed, and everything in it has been received.
+            TimeoutError: no item came in time.
+            RuntimeError: another receiver is waiting; there may be one at a time.
+        """
+        return self._block_and(self._take_one, _seconds(timeout_seconds))
+
+    def receive_many_blocking(
+        self,
+        max_items: int | None = None,
+        max_bytes: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Batch[T]:
+        """
+        Wait in a thread until there is something, then take all; otherwise like `receive_many`.
+
+        Not for a thread that runs an event loop: it would stop the loop.
+
+        Args:
+            max_items: take at most so many.
+            max_bytes: take at most so many bytes, but always one item.
+            timeout_seconds: how long to wait at most; None waits for as long as it takes.
+
+        Raises:
+            Closed: the stream was closed, and everything in it has been received.
+            TimeoutError: no item came in time.
+            TypeError: `max_bytes` for a stream that counts no bytes.
+            RuntimeError: another receiver is waiting; there may be one at a time.
+        """
+        return self._block_and(self._batch_of(max_items, max_bytes), _seconds(timeout_seconds))
+
     def __aiter__(self) -> "Receiver[T]":
         return self
 
@@ -159,7 +206,7 @@ class Receiver(ABC, Generic[T]):
     async def _wait_and(self, take: Take[R], seconds: float | None) -> R:
         """Let others run, by waiting or, if there is no need to wait, by one yield; then take."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        waiter: Waiter | None = None
+        waiter: TaskWaiter | TrioWaiter | None = None
         self._in_a_row = 0
         try:
             if self._is_ready():
@@ -174,10 +221,33 @@ class Receiver(ABC, Generic[T]):
                     if taken is not NOTHING:
                         return taken
                     self._require_time(left)
-                    waiter = TaskWaiter()
+                    waiter = waiter_here()
                     self._park(waiter)
                 # It is ready after all if a signal handler sent something before the parking.
                 await (checkpoint() if self._is_ready() else waiter.sleep(left))
+        finally:
+            if self._receiver is take:
+                self._receiver = None
+                if waiter is not None:
+                    self._unpark(waiter)
+
+    def _block_and(self, take: Take[R], seconds: float | None) -> R:
+        """Do as `_wait_and` does, in a thread, which need not let others run."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        waiter: ThreadWaiter | None = None
+        try:
+            while True:
+                left = None if deadline is None else deadline - time.monotonic()
+                with self._lock:
+                    self._claim(take)
+                    taken = take()
+                    if taken is not NOTHING:
+                        return taken
+                    self._require_time(left)
+                    waiter = ThreadWaiter()
+                    self._park(waiter)
+                if not self._is_ready():
+                    waiter.sleep(left)
         finally:
             if self._receiver is take:
                 self._receiver = None

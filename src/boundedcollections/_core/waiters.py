@@ -8,6 +8,8 @@ that is cancelled at the very moment of its wake-up loses nothing.
 """
 
 import asyncio
+import sys
+import threading
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -67,6 +69,75 @@ class TaskWaiter:
             return
 
 
+class TrioWaiter:
+    """
+    The sleep of a trio task. Whoever runs one has imported trio, so this module need not.
+
+    Waking always takes the way that is safe for threads and signal handlers.
+    """
+
+    __slots__ = ("_asleep", "_task", "_token", "_trio", "_woken")
+
+    def __init__(self) -> None:
+        self._trio: Any = sys.modules["trio"]
+        self._task = self._trio.lowlevel.current_task()
+        self._token = self._trio.lowlevel.current_trio_token()
+        self._woken = self._asleep = False
+
+    async def sleep(self, seconds: float | None) -> None:
+        """Sleep until woken, or for `seconds`; the caller looks which of the two it was."""
+        if self._woken:
+            return
+        self._asleep = True
+        try:
+            with self._trio.CancelScope() as scope:
+                if seconds is not None:
+                    scope.deadline = self._trio.current_time() + seconds
+                await self._trio.lowlevel.wait_task_rescheduled(self._abort)
+        finally:
+            self._asleep = False
+
+    def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:  # noqa: ARG002  # asyncio's
+        """End the sleep, from any thread."""
+        with suppress(self._trio.RunFinishedError):
+            self._token.run_sync_soon(self._finish)
+
+    def _finish(self) -> None:
+        self._woken = True
+        if self._asleep:
+            self._asleep = False
+            self._trio.lowlevel.reschedule(self._task)
+
+    def _abort(self, _raise_cancel: object) -> Any:
+        self._asleep = False
+        return self._trio.lowlevel.Abort.SUCCEEDED
+
+
+class ThreadWaiter:
+    """
+    The sleep of a thread.
+
+    >>> waiter = ThreadWaiter()
+    >>> wake_all({"me": waiter})
+    >>> waiter.sleep(None)
+    """
+
+    __slots__ = ("_bell",)
+
+    def __init__(self) -> None:
+        self._bell = threading.Lock()  # not to lock anything: who acquires it twice sleeps
+        self._bell.acquire()
+
+    def sleep(self, seconds: float | None) -> None:
+        """Sleep until woken, or for `seconds`; the caller looks which of the two it was."""
+        self._bell.acquire(timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+
+    def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:  # noqa: ARG002  # asyncio's
+        """End the sleep, from any thread."""
+        with suppress(RuntimeError):  # woken twice
+            self._bell.release()
+
+
 def wake_all(sleepers: Mapping[Any, Waiter]) -> None:
     """Wake every waiter in `sleepers`, even if something strikes in the middle."""
     try:
@@ -79,9 +150,23 @@ def wake_all(sleepers: Mapping[Any, Waiter]) -> None:
         raise
 
 
+def waiter_here() -> TaskWaiter | TrioWaiter:
+    """Return a waiter for the task that is running."""
+    return TrioWaiter() if _in_trio() else TaskWaiter()
+
+
 async def checkpoint() -> None:
     """Let every other task run once."""
-    await asyncio.sleep(0)
+    if _in_trio():
+        await sys.modules["trio"].lowlevel.checkpoint()
+    else:
+        await asyncio.sleep(0)
+
+
+def _in_trio() -> bool:
+    """Ask without importing trio, and while another thread may be importing it."""
+    in_trio_task = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
+    return in_trio_task is not None and in_trio_task()
 
 
 def _loop_at_work() -> asyncio.AbstractEventLoop | None:
