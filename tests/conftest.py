@@ -42,5 +42,6 @@ def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charge nothing for the collections themselves: for tests of policy, with readable figures."""
     for module, collection in ((lru, SizeAwareLRU), (history, BoundedHistory)):
         monkeypatch.setattr(module, "_charge", lambda payload, **_: payload)
+        monkeypatch.setattr(module, "_LEAST_TABLE", 0)
         monkeypatch.setattr(collection, "_table_bytes", lambda _self, _slots: 0)
         monkeypatch.setattr(collection, "_measured_tables", lambda _self: 0)

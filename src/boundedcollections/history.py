@@ -90,6 +90,7 @@ _ENTRY_BYTES: Final = allocated(sys.getsizeof(_Entry(None, 0, 0.0)))
 _NUMBER_BYTES: Final = allocated(sys.getsizeof(1 << 20))
 _TIME_BYTES: Final = allocated(sys.getsizeof(1.5))
 _EMPTY_BYTES: Final = {}.__sizeof__()
+_LEAST_TABLE: Final = dict_bytes(slots_for(0))
 _LARGEST_SHARED_INT: Final = 256
 
 _seq_of = operator.attrgetter("seq")
@@ -195,7 +196,7 @@ class BoundedHistory(Store, Sequence[T]):
         self._by_item: dict[T, _Entry[T]] = {}
         self._unique = unique
         if max_bytes is not None:
-            self._check_room(max_bytes)
+            _check_room(max_bytes)
         self.extend(items)
 
     @property
@@ -374,7 +375,7 @@ class BoundedHistory(Store, Sequence[T]):
             raise TypeError("max_bytes needs sizes, and this history was created without sizeof")
         age = _age(max_age_seconds)
         if max_bytes is not None:
-            self._check_room(max_bytes)
+            _check_room(max_bytes)
 
         def shrink(left: Departures) -> None:
             self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
@@ -492,8 +493,8 @@ class BoundedHistory(Store, Sequence[T]):
         return super()._under_lock(act_on_what_is_due)
 
     def _store(self, entry: _Entry[T], left: Departures) -> int:
-        if entry.size > self._most_for_one():
-            raise self._ledger.reject(entry.size, limit=self._most_for_one())
+        if entry.size > (limit := self._most_for_one()):
+            raise self._ledger.reject(entry.size, limit=int(limit))
         if self._unique and (twin := self._by_item.get(entry.item)) is not None:
             self._remove(twin, RemovalCause.REPLACED, left)
         cause = self._admit(entry.size, left)
@@ -509,16 +510,10 @@ class BoundedHistory(Store, Sequence[T]):
         self._settle_insert(reserved, left)
         return entry.seq
 
-    def _most_for_one(self) -> int:
+    def _most_for_one(self) -> float:
         """Return the bytes that one item may have: the bound, without the smallest tables."""
-        if self._ledger.max_bytes is None:
-            return sys.maxsize
-        return self._ledger.max_bytes - self._table_bytes(slots_for(0))
-
-    def _check_room(self, max_bytes: int) -> None:
-        least = self._table_bytes(slots_for(0)) + _charge(0, timed=True)
-        if positive_int("max_bytes", max_bytes) < least:
-            raise ValueError(f"max_bytes must be at least {least}, for one item, got {max_bytes}")
+        tables = 2 * _LEAST_TABLE if self._unique else _LEAST_TABLE
+        return self._ledger.byte_limit - tables
 
     def _turn_away(self, entry: _Entry[T], cause: RemovalCause, left: Departures) -> int:
         """Let `entry` go at once; it has had a number, all the same."""
@@ -644,6 +639,12 @@ def _charge(payload: int, *, timed: bool) -> int:
     """Add to the bytes of an item what the history itself spends on it."""
     size = payload + _ENTRY_BYTES + _NUMBER_BYTES + (_TIME_BYTES if timed else 0)
     return size if size <= _LARGEST_SHARED_INT else size + _NUMBER_BYTES
+
+
+def _check_room(max_bytes: int) -> None:
+    least = 2 * _LEAST_TABLE + _charge(0, timed=True)
+    if positive_int("max_bytes", max_bytes) < least:
+        raise ValueError(f"max_bytes must be at least {least}, for one item, got {max_bytes}")
 
 
 def _age(seconds: float | None) -> float | None:

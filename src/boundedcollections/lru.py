@@ -102,6 +102,7 @@ class _Entry(Generic[K, V]):
 _ENTRY_BYTES: Final = allocated(sys.getsizeof(_Entry(None, None, 0))) + ORDER_NODE_BYTES
 """What an entry costs beside its key and its value: itself and its node in the order."""
 _EMPTY_BYTES: Final = {}.__sizeof__() + OrderedDict().__sizeof__()
+_LEAST_TABLE: Final = dict_bytes(slots_for(0)) + ordered_dict_bytes(slots_for(0))
 _LARGEST_SHARED_INT: Final = 256
 _INT_BYTES: Final = allocated(sys.getsizeof(1 << 20))
 """What it costs to remember a size, unless it is an int that CPython has anyway."""
@@ -190,7 +191,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
     ) -> None:
         self.name = name
         where = type(self).__name__ if name is None else f"{type(self).__name__} {name!r}"
-        self._check_room(max_bytes)
+        _check_room(max_bytes)
         self._ledger = Ledger(where, max_items=max_items, max_bytes=max_bytes)
         self._max_entry_bytes = _entry_limit(max_entry_bytes)
         self._sizeof = sizeof
@@ -220,7 +221,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
     @property
     def max_entry_bytes(self) -> int:
         """The bound of one entry, in bytes: by default all but the smallest tables."""
-        room = self.max_bytes - self._table_bytes(slots_for(0))
+        room = int(self._ledger.byte_limit) - _LEAST_TABLE
         return room if self._max_entry_bytes is None else min(self._max_entry_bytes, room)
 
     @property
@@ -460,7 +461,7 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         at_least_one(max_bytes=max_bytes, max_items=max_items, max_entry_bytes=max_entry_bytes)
         entry_limit = _entry_limit(max_entry_bytes)
         if max_bytes is not None:
-            self._check_room(max_bytes)
+            _check_room(max_bytes)
 
         def shrink(left: Departures) -> None:
             self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
@@ -620,11 +621,6 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
     def _is_wider(self, key: K) -> bool:
         return self._only_str and type(key) is not str
 
-    def _check_room(self, max_bytes: int) -> None:
-        least = self._table_bytes(slots_for(0)) + _charge(0)
-        if positive_int("max_bytes", max_bytes) < least:
-            raise ValueError(f"max_bytes must be at least {least}, for one entry, got {max_bytes}")
-
     def _count(self) -> int:
         return len(self._order)
 
@@ -743,6 +739,12 @@ def _charge(payload: int) -> int:
     """Add to the bytes of key and value what the cache itself spends on the entry."""
     size = payload + _ENTRY_BYTES
     return size if size <= _LARGEST_SHARED_INT else size + _INT_BYTES
+
+
+def _check_room(max_bytes: int) -> None:
+    least = _LEAST_TABLE + _charge(0)
+    if positive_int("max_bytes", max_bytes) < least:
+        raise ValueError(f"max_bytes must be at least {least}, for one entry, got {max_bytes}")
 
 
 def _entry_limit(max_entry_bytes: int | None) -> int | None:
