@@ -39,9 +39,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
 def test_every_example_in_a_docstring_is_true(module: ModuleType, project: Path) -> None:
-    results = doctest.testmod(
-        module, optionflags=doctest.ELLIPSIS, extraglobs={"project": project}
-    )
+    results = doctest.testmod(module, optionflags=doctest.ELLIPSIS, extraglobs={"project": project})
     assert results.failed == 0
 
 

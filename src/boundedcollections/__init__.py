@@ -19,6 +19,9 @@ from boundedcollections.broadcast import (
     SubscriptionStatistics,
 )
 from boundedcollections.channel import ChannelStatistics, DropOldestChannel
+from boundedcollections.files.index import IndexStatistics, ReplaceOnIndex
+from boundedcollections.files.search import FileMatch, FileMatches
+from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.history import BoundedHistory, HistoryStatistics
 from boundedcollections.lines import Line, LineSplitter, LineStatistics
 from boundedcollections.lru import LRUStatistics, SizeAwareLRU
@@ -32,8 +35,13 @@ __all__ = [
     "ChannelStatistics",
     "Closed",
     "DropOldestChannel",
+    "FileMatch",
+    "FileMatches",
     "GiB",
     "HistoryStatistics",
+    "IndexReport",
+    "IndexSnapshot",
+    "IndexStatistics",
     "KiB",
     "LRUStatistics",
     "Lagged",
@@ -42,6 +50,7 @@ __all__ = [
     "LineStatistics",
     "MiB",
     "RemovalCause",
+    "ReplaceOnIndex",
     "SizeAwareLRU",
     "Subscription",
     "SubscriptionStatistics",
