@@ -314,8 +314,7 @@ async def naive_server(
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]
+    _, port = runner.addresses[0]
     yield f"http://127.0.0.1:{port}/"
     assert runner.server is not None
     for connection in runner.server.connections:

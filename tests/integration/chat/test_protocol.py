@@ -262,4 +262,4 @@ class TestLimits:
     )
     def test_limits_that_contradict_each_other_are_refused(self, limits: dict[str, int]) -> None:
         with pytest.raises(ValueError, match=r"must be at least \d+ with these limits"):
-            Limits(**limits)  # type: ignore[arg-type]
+            Limits(**limits)
