@@ -154,16 +154,10 @@ class BoundedHistory(Store, Sequence[T]):
         "_clock",
         "_entries",
         "_epoch",
-        "_ledger",
-        "_lock",
         "_max_age_seconds",
-        "_meter",
         "_next_seq",
-        "_notify",
         "_sizeof",
-        "_tidying",
         "_unique",
-        "name",
     )
 
     def __init__(

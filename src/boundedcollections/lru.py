@@ -165,17 +165,11 @@ class SizeAwareLRU(Store, MutableMapping[K, V]):
         "__weakref__",
         "_entries",
         "_hits",
-        "_ledger",
-        "_lock",
         "_max_entry_bytes",
-        "_meter",
         "_misses",
-        "_notify",
         "_only_str",
         "_order",
         "_sizeof",
-        "_tidying",
-        "name",
     )
 
     def __init__(

@@ -22,7 +22,7 @@ class Store(ABC):
     bytes at that moment, too. Tables with little left in them are replaced by smaller ones.
     """
 
-    __slots__: tuple[str, ...] = ()
+    __slots__ = ("_ledger", "_lock", "_meter", "_notify", "_tidying", "name")
 
     name: str | None
     _ledger: Ledger
