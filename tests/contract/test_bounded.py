@@ -6,6 +6,7 @@ import re
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from boundedcollections import (
     DropOldestChannel,
     LineSplitter,
     RemovalCause,
+    ReplaceOnIndex,
     SizeAwareLRU,
     Tally,
     TooLarge,
@@ -226,13 +228,17 @@ def test_a_destructor_may_use_the_collection_that_lets_its_object_go(kind: Kind)
 @pytest.mark.parametrize(
     "create",
     [
-        lambda: DropOldestChannel(max_items=1),
-        lambda: Broadcast(max_items=1),
-        lambda: LineSplitter(9),
+        lambda _: DropOldestChannel[str](max_items=1),
+        lambda _: Broadcast[str](max_items=1),
+        lambda _: LineSplitter(9),
+        ReplaceOnIndex,
     ],
+    ids=["DropOldestChannel", "Broadcast", "LineSplitter", "ReplaceOnIndex"],
 )
-def test_closing_again_changes_nothing(create: Callable[[], Any]) -> None:
-    collection = create()
+def test_closing_again_changes_nothing(create: Callable[[Path], Any], tmp_path: Path) -> None:
+    collection = create(tmp_path)
     collection.close()
+    assert collection.closed
+    before = collection.statistics()
     collection.close()
-    assert collection.statistics() == collection.statistics()
+    assert collection.statistics() == before

@@ -2,7 +2,21 @@
 
 from typing import assert_type
 
-from boundedcollections import Batch, BoundedHistory, RemovalCause, SizeAwareLRU, Tally
+from boundedcollections import (
+    Batch,
+    BoundedHistory,
+    Broadcast,
+    DropOldestChannel,
+    FileMatch,
+    IndexReport,
+    Line,
+    LineSplitter,
+    RemovalCause,
+    ReplaceOnIndex,
+    SizeAwareLRU,
+    Subscription,
+    Tally,
+)
 
 
 def history() -> None:
@@ -39,3 +53,34 @@ def cache() -> None:
     ages["ann"] = "old"  # type: ignore[assignment]
     ages[3] = 3  # type: ignore[index]
     SizeAwareLRU[str, int]()  # type: ignore[call-arg]
+
+
+async def streams() -> None:
+    channel = DropOldestChannel[bytes](max_items=9, max_bytes=9_000)
+    channel.send(b"frame", size=5)
+    assert_type(await channel.receive(timeout_seconds=1), bytes)
+    assert_type(await channel.receive_many(max_items=3), Batch[bytes])
+    async for batch in channel:
+        assert_type(batch.items, tuple[bytes, ...])
+    channel.send("text")  # type: ignore[arg-type]
+
+    hub = Broadcast[str](max_items=9)
+    assert_type(hub.send("news"), int)
+    reader = hub.subscribe(after=3)
+    assert_type(reader, Subscription[str])
+    assert_type(reader.receive_nowait(), str)
+    hub.subscribe(on_lag="wait")  # type: ignore[arg-type]
+
+
+def files() -> None:
+    index = ReplaceOnIndex("src", max_files=9)
+    assert_type(index.index(), IndexReport)
+    assert_type(index.search("app")[0], FileMatch)
+    assert_type(index.search("app")[0].positions, tuple[int, ...])
+    assert_type(index.snapshot()[0], str)
+
+
+def lines() -> None:
+    for line in LineSplitter(max_line_bytes=9).feed(b"one"):
+        assert_type(line, Line)
+        assert_type(line.text, str)
