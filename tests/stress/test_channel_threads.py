@@ -118,7 +118,7 @@ def test_a_signal_handler_may_send_while_the_same_thread_sends(seconds: float) -
     def handle(*_: object) -> None:
         nonlocal handled
         handled += 1
-        for _ in range(3):
+        for _repeat in range(3):
             channel.send("from the handler")
         lengths.append(len(channel))
 
