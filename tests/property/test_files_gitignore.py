@@ -4,11 +4,11 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from boundedcollections.files.gitignore import IgnoreRules
 from boundedcollections.files.index import ReplaceOnIndex
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is the judge")
@@ -211,7 +211,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_git(folder: Path, *arguments: str) -> bytes:
+def run_git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -220,7 +220,13 @@ def run_git(folder: Path, *arguments: str) -> bytes:
     }
     command = ["git", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, timeout=60
+        command,
+        cwd=folder,
+        env=environment,
+        check=True,
+        input=given,
+        stdout=subprocess.PIPE,
+        timeout=60,
     ).stdout
 
 
@@ -236,28 +242,53 @@ def indexed(folder: Path) -> list[str]:
     return list(index)
 
 
-def rewritten(folder: Path, maker: Maker) -> Iterator[int]:
-    """Fill `folder` anew again and again."""
-    for number in range(ROUNDS):
-        for entry in folder.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                if entry.name != ".git":
-                    shutil.rmtree(entry)
-            else:
-                entry.unlink()
-        maker.fill(folder)
-        yield number
-
-
-ROUNDS = int(os.environ.get("ROUNDS", "60"))
+def emptied(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_symlink() or not entry.is_dir():
+            entry.unlink()
+        elif entry.name != ".git":
+            shutil.rmtree(entry)
 
 
 @pytest.mark.parametrize("ignore_case", [False, True])
-def test_the_index_agrees_with_git_on_random_trees(repository: Path, ignore_case: bool) -> None:
-    seed = int(os.environ.get("SEED", "1"))
+@pytest.mark.parametrize(
+    ("seed", "trees"),
+    [(1, 15), pytest.param(2, 1_000, marks=[pytest.mark.long, pytest.mark.timeout(1_200)])],
+)
+def test_the_index_agrees_with_git_on_random_trees(
+    repository: Path, seed: int, trees: int, ignore_case: bool
+) -> None:
     run_git(repository, "config", "core.ignorecase", str(ignore_case).lower())
     maker = Maker(seed)
-    for number in rewritten(repository, maker):
-        exclude = repository / ".git" / "info" / "exclude"
-        exclude.write_bytes(maker.ignore_file())
-        assert indexed(repository) == not_ignored_by_git(repository), number
+    for number in range(trees):
+        emptied(repository)
+        maker.fill(repository)
+        (repository / ".git" / "info" / "exclude").write_bytes(maker.ignore_file())
+        assert indexed(repository) == not_ignored_by_git(repository), f"tree {number}"
+
+
+@pytest.mark.parametrize("ignore_case", [False, True])
+@pytest.mark.parametrize("sign", ["", "!"])
+def test_every_class_agrees_with_git_on_every_byte(
+    repository: Path, sign: str, ignore_case: bool
+) -> None:
+    run_git(repository, "config", "core.ignorecase", str(ignore_case).lower())
+    posix = [
+        *("alnum", "alpha", "blank", "cntrl", "digit", "graph"),
+        *("lower", "print", "punct", "space", "upper", "xdigit"),
+    ]
+    classes = [*(f"[:{name}:]" for name in posix), "a-z", "A-Z", "B-y", "Ab", "\x80-\xff", "]-a"]
+    lines = [f"{number}[{sign}{name}]" for number, name in enumerate(classes)]
+    content = "\n".join(lines).encode("latin-1")
+    (repository / ".gitignore").write_bytes(content)
+    names = [
+        f"{number}{chr(byte)}"
+        for number in range(len(classes))
+        for byte in range(1, 256)
+        if chr(byte) != "/"
+    ]
+    asked = b"".join(name.encode("latin-1") + b"\0" for name in names)
+    answer = run_git(repository, "check-ignore", "--stdin", "-z", "--no-index", given=asked)
+    rules = IgnoreRules(content, ignore_case=ignore_case)
+    ours = [name for name in names if rules.verdict(name, name, is_folder=False)]
+    assert ours == answer.decode("latin-1").split("\0")[:-1]
