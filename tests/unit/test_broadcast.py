@@ -671,6 +671,31 @@ class TestInterruptions:
                 hub.send(b"x")  # still in working order
                 assert drained(hub.subscribe(replay=1)) == [(b"x", 0)]
 
+    async def test_the_end_is_told_only_when_nothing_is_left(self, receive: Receive) -> None:
+        hub: Broadcast[bytes]
+        reader: Subscription[bytes]
+
+        def prepare() -> Callable[[], object]:
+            nonlocal hub, reader
+            hub = Broadcast(max_items=3)
+            reader = hub.subscribe()
+            return run
+
+        def run() -> None:
+            try:
+                receive(reader).send(None)
+            except (Closed, StopAsyncIteration):
+                assert reader.statistics().buffered == 0, "an item is left"
+            except StopIteration:
+                pass
+
+        def strike() -> None:
+            hub.send(b"last")
+            hub.close()
+
+        for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
+            assert hub.statistics().sent == 1
+
 
 class TestFigures:
     def test_what_was_sent_is_in_the_ring_or_evicted(self) -> None:

@@ -152,7 +152,7 @@ def wake_all(sleepers: Mapping[Any, Waiter]) -> None:
 
 def waiter_here() -> TaskWaiter | TrioWaiter:
     """Return a waiter for the task that is running."""
-    return TrioWaiter() if _in_trio() else TaskWaiter()
+    return TrioWaiter() if "trio" in sys.modules and _in_trio() else TaskWaiter()
 
 
 async def checkpoint() -> None:

@@ -14,11 +14,12 @@ missed.
 
 from boundedcollections.broadcast.hub import Broadcast, BroadcastStatistics
 from boundedcollections.broadcast.sink import Sink, SinkStatistics
-from boundedcollections.broadcast.subscription import Subscription, SubscriptionStatistics
+from boundedcollections.broadcast.subscription import OnLag, Subscription, SubscriptionStatistics
 
 __all__ = [
     "Broadcast",
     "BroadcastStatistics",
+    "OnLag",
     "Sink",
     "SinkStatistics",
     "Subscription",

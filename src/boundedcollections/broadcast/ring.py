@@ -109,6 +109,12 @@ class Ring(Sender[T]):
             position = min(seq - offset, hole)
         return position
 
+    def _has(self, seq: int) -> bool:
+        """Say whether there is an item from the number `seq` on."""
+        if self._holes:
+            return self._buffered(seq) > 0
+        return self._held > 0 and seq - self._offset < self._first + self._held
+
     def _buffered(self, seq: int) -> int:
         """Return how many items there are from the number `seq` on."""
         end = self._first + self._held
@@ -118,21 +124,27 @@ class Ring(Sender[T]):
         """Return items without a gap between them, from `seq` or the next held on; and its number."""
         while True:
             first, held = self._first, self._held
-            start = max(self._position(seq), first)
-            stop = min([first + held, start + most_items, *self._holes_after(start)])
+            start, stop, offset = self._stretch(seq, first, first + held)
+            if stop - start > most_items:
+                stop = start + most_items
             try:
                 entries = self._copy(start - first, stop - first, held)
             except (RuntimeError, IndexError):  # a finalizer used the ring in the middle
                 continue
-            number = self._number(start)
             if self._first == first:
-                return self._items_of(entries, most_bytes), number
+                return self._items_of(entries, most_bytes), start + offset
+
+    def _stretch(self, seq: int, first: int, end: int) -> tuple[int, int, int]:
+        """Return what is held from `seq` on up to a hole: where it begins, ends, and its offset."""
+        if not self._holes:
+            start = seq - self._offset
+            return max(start, first), end, self._offset
+        start = max(self._position(seq), first)
+        stop = min([hole for hole in self._holes.copy() if hole > start], default=end)
+        return start, min(stop, end), self._number(start) - start
 
     def _newest_seq(self) -> int:
         return self._number(self._first + self._held - 1)
-
-    def _holes_after(self, position: int) -> list[int]:
-        return [hole for hole in self._holes.copy() if hole > position] if self._holes else []
 
     def _copy(self, start: int, stop: int, held: int) -> list[Any]:
         """Return the entries from `start` to `stop` of those held, from the end that is nearer."""

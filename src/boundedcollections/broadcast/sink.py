@@ -164,36 +164,35 @@ class Sink:
     def _flush(self, pieces: dict[tuple[int, int], Piece]) -> None:
         """Write what is pending, as far as the client's buffer has room."""
         try:
-            while not self._closed and self._write_next(pieces):
-                pass
-            if self._flusher.is_over_for(self._next_seq):
+            is_last = False
+            while not (is_last or self._closed):
+                room = self._high_water - self._pending()
+                if room <= 0:
+                    self._paused = True
+                    self._flusher.remove(self)
+                    break
+                place = (self._next_seq, room)
+                piece = pieces.get(place)
+                if piece is None:
+                    piece = pieces[place] = self._flusher.piece(*place)
+                is_last = piece.is_last
+                if piece.next_seq != piece.first_seq:
+                    self._write_piece(piece)
+            if self._flusher.ring._closed and not self._flusher.ring._has(self._next_seq):
                 self.close()
         except Exception:  # noqa: BLE001  # the client's own code may raise anything
             _log.exception("writing to a sink failed; the sink is closed, the others go on")
             self.close()
 
-    def _write_next(self, pieces: dict[tuple[int, int], Piece]) -> bool:
-        """Write one piece; return whether there may be another."""
-        room = self._high_water - self._pending()
-        if room <= 0:
-            self._paused = True
-            self._flusher.remove(self)
-            return False
-        place = (self._next_seq, room)
-        piece = pieces.get(place)
-        if piece is None:
-            piece = pieces[place] = self._flusher.piece(*place)
-        data, first_seq, next_seq, is_last = piece
-        if first_seq == next_seq:
-            return False
-        missed = first_seq - self._next_seq
-        self._next_seq = next_seq
+    def _write_piece(self, piece: Piece) -> None:
+        data = piece.data
+        missed = piece.first_seq - self._next_seq
+        self._next_seq = piece.next_seq
         if missed:
             self._missed += missed
             if self._gap is not None:
                 data = self._gap(missed) + data
         self._write(data)
-        return not is_last
 
 
 class Flusher:
@@ -224,10 +223,6 @@ class Flusher:
     def remove(self, sink: Sink) -> None:
         """Write to `sink` no more."""
         self._active.pop(sink, None)
-
-    def is_over_for(self, seq: int) -> bool:
-        """Say whether the broadcast is closed, and has nothing from `seq` on."""
-        return self.ring.closed and self.ring._buffered(seq) == 0
 
     def piece(self, seq: int, room: int) -> Piece:
         """Join what there is from `seq` on, up to `room` bytes but at least one item."""

@@ -147,7 +147,7 @@ class Subscription(Receiver[T]):
 
     def _is_ready(self) -> bool:
         hub = self._hub
-        return hub._buffered(self._cursor) > 0 or self._closed or hub._closed
+        return hub._has(self._cursor) or self._closed or hub._closed
 
     def _park(self, waiter: Waiter) -> None:
         self._hub._parked[self] = waiter
@@ -165,17 +165,17 @@ class Subscription(Receiver[T]):
         most_bytes = hub._byte_limit if max_bytes is None else max_bytes
         while not self._closed:
             cursor = self._cursor
-            items, first_seq = hub._read(cursor, most_items, most_bytes)
-            if not items:
+            if not hub._has(cursor):
                 return self._without_item()
-            if first_seq > cursor and self._on_lag == "latest":
+            items, first_seq = hub._read(cursor, most_items, most_bytes)
+            if items and first_seq > cursor and self._on_lag == "latest":
                 items, first_seq = hub._read(hub._newest_seq(), 1, most_bytes)
-            if first_seq > cursor and self._on_lag == "close":
-                items, self._closed = [], True
             missed = first_seq - cursor
             next_seq = first_seq + len(items)
-            if self._cursor != cursor:  # a signal handler received in the middle
+            if self._cursor != cursor or not items:  # a signal handler came in the middle
                 continue
+            if missed and self._on_lag == "close":
+                items, next_seq, self._closed = [], first_seq, True
             self._cursor = next_seq
             self._missed += missed
             self.missed = missed
@@ -184,7 +184,7 @@ class Subscription(Receiver[T]):
         raise Closed(f"{self._where()} is closed")
 
     def _without_item(self) -> Nothing:
-        if not self._hub._closed:
+        if not self._hub._closed or self._hub._has(self._cursor):
             return NOTHING
         self.missed = self.lag  # what the closing discarded, or was skipped at the end
         raise Closed(f"{self._where()} is closed")
