@@ -1,4 +1,4 @@
-"""Whatever a value is made of, `deep_size` is pympler's figure to the byte."""
+"""Whatever a value is made of, `deep_size` is pympler's figure to the byte, in every form."""
 
 import collections
 import dataclasses
@@ -15,8 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meters import DEEP
+from meters import DEEP, DEEP_WALKS, SPENT, SPENT_WALKS
 from pympler.asizeof import Asizer
+
+from boundedcollections._core import _deep, _footprint
+from boundedcollections._core._walking import BY_ID
 
 Measure = Callable[[Any, float], int]
 
@@ -252,14 +255,14 @@ def put(holder: Any, leaf: object, rng: random.Random) -> None:
 
 @pytest.mark.parametrize("measure", DEEP)
 @given(value=json_values)
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_json_document_has_pymplers_figure(measure: Measure, value: object) -> None:
     assert measure(value, math.inf) == pympler_size(value)
 
 
 @pytest.mark.parametrize("measure", DEEP)
 @given(value=nested)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_value_of_many_types_has_pymplers_figure(measure: Measure, value: object) -> None:
     assert measure(value, math.inf) == pympler_size(value)
 
@@ -267,12 +270,38 @@ def test_a_value_of_many_types_has_pymplers_figure(measure: Measure, value: obje
 @pytest.mark.parametrize("holders", [1, 3, 20])
 @pytest.mark.parametrize("measure", DEEP)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_graph_of_shared_objects_and_cycles_has_pymplers_figure(
     measure: Measure, holders: int, seed: int
 ) -> None:
     graph = random_graph(seed, holders=holders)
     assert measure(graph, math.inf) == pympler_size(graph)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_all_forms_agree_on_a_graph(seed: int) -> None:
+    graph = random_graph(seed, holders=10)
+    figures = {
+        walk.values[0](graph, math.inf, single)
+        for walk in DEEP_WALKS
+        for single in (_deep.SINGLE, BY_ID)
+    }
+    assert len(figures) == 1
+    figures = {
+        walk.values[0](graph, math.inf, single)
+        for walk in SPENT_WALKS
+        for single in (_footprint.SINGLE, BY_ID)
+    }
+    assert max(figures) - min(figures) <= 1  # shares of strings are added as floats
+
+
+@given(value=nested)
+@settings(max_examples=50, deadline=None)
+def test_all_forms_agree_on_what_the_allocator_spends(value: object) -> None:
+    figures = [measure.values[0](value, math.inf) for measure in SPENT]
+    assert figures[0] == pytest.approx(figures[-1], rel=0.01, abs=32)
+    assert min(figures) >= 16
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import importlib.util
 import subprocess
 import sys
 import sysconfig
@@ -14,7 +15,8 @@ import pytest
 from meters import DEEP
 from pympler.asizeof import Asizer
 
-from boundedcollections._core import _deep, _parts, _walking, sizing
+import boundedcollections._core
+from boundedcollections._core import _deep, _footprint, _parts, _walking, sizing
 from boundedcollections._core.sizing import sizing_fallbacks
 
 Meter = Callable[..., int]
@@ -22,7 +24,7 @@ Meter = Callable[..., int]
 
 @pytest.fixture(params=DEEP)
 def deep_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Meter:
-    monkeypatch.setattr(sizing, "measure", request.param)
+    monkeypatch.setattr(sizing, "deep_measure", request.param)
     return sizing.deep_size
 
 
@@ -468,11 +470,10 @@ def test_a_class_that_changed_is_read_anew(deep_size: Meter) -> None:
 def test_a_class_with_lookups_of_its_own_is_left_to_pympler(
     deep_size: Meter, names: dict[str, Any]
 ) -> None:
-    if "__slots__" in names:
-        odd = type("Odd", (type("Base", (), {"__slots__": names.pop("__slots__")}),), names)
-    else:
-        odd = type("Odd", (), names | {"__init__": lambda self: setattr(self, "payload", [1.5])})
-    value = odd()
+    slots = {"__slots__": names["__slots__"]} if "__slots__" in names else {}
+    base = type("Base", (), slots)
+    content = {"__init__": lambda self: setattr(self, "payload", [1.5])} | names
+    value = type("Odd", (base,), {k: v for k, v in content.items() if k != "__slots__"})()
     before = sizing_fallbacks()
     assert deep_size(value) == pympler_size(value)
     assert sizing_fallbacks().asked > before.asked
@@ -495,7 +496,7 @@ def test_an_array_counts_itself_what_it_looks_into_and_the_objects_in_it(
     class Masked(ndarray):
         pass
 
-    ndarray.__module__ = "numpy"
+    ndarray.__module__, ndarray.__qualname__ = "numpy", "ndarray"
     owner = ndarray("f", None)
     assert deep_size(owner) < 1_000
     assert BIG < deep_size([ndarray("O", owner), owner]) < BIG + 1_000
@@ -513,6 +514,69 @@ def test_numpy_arrays_count_their_data_once(deep_size: Meter) -> None:
     assert deep_size(numpy.array([big(), None], dtype=object)) > BIG
     assert deep_size(numpy.ma.masked_array(array, mask=array == 0)) > 90_000
     assert deep_size([numpy.float64(1.5), numpy.str_("")]) > 0
+
+
+# ── the compiled form ───────────────────────────────────────────────────────────────────────
+
+
+def fresh(name: str) -> Any:
+    """Run a module once more, beside the one that everybody uses."""
+    spec = importlib.util.find_spec(f"boundedcollections._core.{name}")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_without_the_compiled_form_the_walks_are_those_in_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(boundedcollections._core, "_compiled", raising=False)
+    monkeypatch.setitem(sys.modules, "boundedcollections._core._compiled", None)
+    plain = fresh("sizing")
+    assert not plain.accelerated
+    assert plain.deep_measure is _deep.measure
+    assert plain.spent_measure is _footprint.measure
+
+
+def test_the_walks_in_python_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOUNDEDCOLLECTIONS_PURE", "1")
+    assert not fresh("sizing").accelerated
+
+
+def test_the_compiled_form_is_taken_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BOUNDEDCOLLECTIONS_PURE", raising=False)
+    handed_over: list[object] = []
+    stand_in = types.SimpleNamespace(
+        deep_walk=_deep.walk,
+        spent_walk=_footprint.walk,
+        set_up=lambda *args: handed_over.extend(args),
+    )
+    monkeypatch.setattr(boundedcollections._core, "_sizing", stand_in, raising=False)
+    compiled = fresh("_compiled")
+    assert _parts.take_apart in handed_over
+    assert _footprint.open_up in handed_over
+    monkeypatch.setattr(boundedcollections._core, "_compiled", compiled, raising=False)
+    monkeypatch.setitem(sys.modules, "boundedcollections._core._compiled", compiled)
+    fast = fresh("sizing")
+    assert fast.accelerated
+    assert fast.deep_size([1.5]) == pympler_size([1.5])
+    assert fast.deep_size(len) > 0
+    value: list[Any] = [big()]
+    value.append(Meddler(lambda: value.append(None)))
+    assert fast.deep_size(value) > BIG
+
+    answers = iter([RuntimeError, RuntimeError, 7])
+
+    def disturbed_twice(*_: object) -> int:
+        answer = next(answers)
+        if isinstance(answer, int):
+            return answer
+        raise answer
+
+    monkeypatch.setattr(compiled, "spent_walk", disturbed_twice)
+    assert fast.footprint([]) == 7
 
 
 # ── the certificate ─────────────────────────────────────────────────────────────────────────

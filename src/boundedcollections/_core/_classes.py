@@ -1,5 +1,6 @@
 """What a class really is, without running any code of it; and what to remember about it."""
 
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -8,8 +9,12 @@ T = TypeVar("T")
 
 HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made at run time, as a class statement does
 GC = 1 << 14  # Py_TPFLAGS_HAVE_GC: instances have the header of the garbage collector
+INLINE_VALUES = 1 << 2  # Py_TPFLAGS_INLINE_VALUES: from 3.13 on; they are part of the instance
 MANAGED_DICT = 1 << 4  # Py_TPFLAGS_MANAGED_DICT: attributes are kept without a dict at first
 MANAGED_WEAKREF = 1 << 3  # Py_TPFLAGS_MANAGED_WEAKREF: from 3.12 on
+
+GC_HEADER = sys.getsizeof([]) - [].__sizeof__()
+"""Bytes in front of an object that the garbage collector tracks; `__sizeof__` leaves them out."""
 
 MISSING: Any = object()
 
@@ -33,9 +38,10 @@ def lookup(kind: type, name: str, default: Any = MISSING) -> Any:
     )
 
 
-def is_numpy_array(kind: type) -> bool:
-    """Whether this is numpy's array class, or a subclass of it; numpy is not imported."""
-    return any((base.__module__, base.__name__) == ("numpy", "ndarray") for base in mro_of(kind))
+def numpy_array_in(kind: type) -> type | None:
+    """Return numpy's array class if `kind` is it or derives from it; numpy is not imported."""
+    name = "<class 'numpy.ndarray'>"
+    return next((base for base in mro_of(kind) if type.__repr__(base) == name), None)
 
 
 class ClassCache(Generic[T]):

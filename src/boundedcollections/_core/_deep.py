@@ -12,9 +12,11 @@ from sys import getrefcount
 from types import ModuleType
 from typing import Any, Final
 
+from boundedcollections._core._classes import GC_HEADER
 from boundedcollections._core._parts import Readers, shell, take_apart
 from boundedcollections._core._walking import (
     BY_ID,
+    PLAIN,
     SHORT,
     Blocks,
     Disturbed,
@@ -26,7 +28,7 @@ from boundedcollections._core._walking import (
     trusted,
 )
 
-_GC_ROUND = sys.getsizeof([]) - [].__sizeof__() + 7
+_GC_ROUND = GC_HEADER + 7
 _ONE_DIGIT = 1 << sys.int_info.bits_per_digit
 
 _str_bytes = str.__sizeof__
@@ -34,17 +36,15 @@ _int_bytes = int.__sizeof__
 _dict_bytes = dict.__sizeof__
 _list_bytes = list.__sizeof__
 _tuple_bytes = tuple.__sizeof__
-_PLAIN = {  # by id: to look up a class by itself may run the `__hash__` of its metaclass
-    id(type(least)): (type(least).__sizeof__, least.__sizeof__())
-    for least in (1, 1.0, "", b"")  # no instance of these types is smaller
-}
 
 
 def measure(obj: Any, ceiling: float) -> int:
     """Return the bytes of `obj` and all that it refers to, or any figure above `ceiling`."""
-    total = measured(walk, SINGLE, obj, ceiling)
-    if total > 0:
-        return total
+    return measured(walk, SINGLE, obj, ceiling) or estimate(obj)
+
+
+def estimate(obj: Any) -> int:
+    """Return the bytes of an object that counts nothing, or does not stand still."""
     tally.add(estimated=1)
     return shell(obj)
 
@@ -88,7 +88,7 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
             elif kind is bool:
                 total += 32
             else:
-                flat, held, contents, direct = take_apart(x, readers, patient=single == BY_ID)
+                flat, held, contents, direct = take_apart(x, readers, single == BY_ID)
                 if not direct and single != BY_ID:
                     raise Disturbed
                 total += flat
@@ -127,10 +127,10 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
                         push(iter((key,)))
             continue
         if kind is Blocks:
-            items = container.take()
-            if items:
+            block = items = container.take()
+            if block:
                 push(container)
-                if single > 0 and (plain := _sum_of_plain(items)):
+                if single > 0 and (plain := _sum_of_plain(block)):
                     total += plain
                     items = ()
         else:
@@ -146,7 +146,7 @@ def _module_items(module: ModuleType) -> list[Any]:
 def _sum_of_plain(block: list[Any]) -> int:
     """Return the bytes of all items if they are of one plain type and met once; otherwise 0."""
     kind = type(block[0])
-    bytes_of, least = _PLAIN.get(id(kind), (None, 0))
+    bytes_of, least = PLAIN.get(id(kind), (None, 0))
     if bytes_of is None or not is_plain(block, kind):
         return 0
     total = sum(map(bytes_of, block))

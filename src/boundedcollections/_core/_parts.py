@@ -26,9 +26,9 @@ from boundedcollections._core._classes import (
     MISSING,
     ClassCache,
     flags_of,
-    is_numpy_array,
     lookup,
     mro_of,
+    numpy_array_in,
 )
 from boundedcollections._core._walking import SHORT, tally
 
@@ -47,7 +47,7 @@ Reader = Callable[[Any], Parts]
 Readers = dict[int, tuple[Reader, type]]
 
 
-def take_apart(obj: Any, readers: Readers, *, patient: bool) -> Parts:
+def take_apart(obj: Any, readers: Readers, patient: bool) -> Parts:
     """
     Return the parts of `obj`, whatever the code of its class does meanwhile.
 
@@ -148,6 +148,9 @@ _BY_RULE: dict[Reader, tuple[type, ...]] = {
     _pairs: (types.MappingProxyType, weakref.WeakKeyDictionary, weakref.WeakValueDictionary),
     _buffer: (memoryview,),
 }
+LEAVES = _BY_RULE[_leaf]
+"""Types whose instances refer to nothing that is counted."""
+
 # By id, because to look up a class by itself may run the `__hash__` of its metaclass.
 _RULES = {id(kind): rule for rule, kinds in _BY_RULE.items() for kind in kinds}
 
@@ -174,7 +177,7 @@ def _make_reader(kind: type) -> Reader:
         return _nothing
     if issubclass(kind, dict):
         return _keys_and_values
-    if is_numpy_array(kind):
+    if numpy_array_in(kind):
         return _numpy_array
     names = _slot_names(kind) if _is_plain(kind) else None
     if names is None:

@@ -15,7 +15,7 @@ import math
 import sysconfig
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, repeat
 from operator import is_
 from sys import getrefcount
@@ -67,18 +67,22 @@ tally = Tally()
 
 def measured(walk: Walk, single: int, obj: Any, ceiling: float) -> int:
     """
-    Return what `walk` says, or 0 if other threads do not let it end.
+    Return what `walk` says of `obj`, or 0 if other threads do not let it end.
 
     Args:
         walk: what to run.
-        single: its argument, as `trusted` gave it.
+        single: its argument for the first run, as `trusted` gave it.
         obj: what to measure.
         ceiling: the sum above which to stop.
     """
     try:
         return walk(obj, ceiling, single)
     except RuntimeError:
-        pass
+        return measured_by_id(walk, obj, ceiling)
+
+
+def measured_by_id(walk: Walk, obj: Any, ceiling: float) -> int:
+    """Return the same for a value that has disturbed the first run, or may do so."""
     for _ in range(_ATTEMPTS):
         try:
             return walk(obj, ceiling, BY_ID)
@@ -98,6 +102,9 @@ class Blocks:
         self._items = iter(items)
         self._container = container
         self._length = len(container)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._items
 
     def take(self) -> list[Any]:
         """Return the next items; none at the end."""
@@ -121,6 +128,10 @@ def copy_of(container: Any) -> list[Any]:
     return [*container]
 
 
+PLAIN: Final = {  # by id: to look up a class by itself may run the `__hash__` of its metaclass
+    id(type(least)): (type(least).__sizeof__, least.__sizeof__())
+    for least in (1, 1.0, "", b"")  # no instance of these types is smaller
+}
 _IN_BLOCK = 1 + max(map(getrefcount, [object()]))
 """References that an object in one slot, and in a block beside it, shows to `map`."""
 
@@ -130,6 +141,17 @@ def is_plain(block: list[Any], kind: type) -> bool:
     return max(map(getrefcount, block)) <= _IN_BLOCK and all(
         map(is_, map(type, block), repeat(kind))
     )
+
+
+def _references_of_one_slot() -> int:
+    counts = [0]
+    for x in [object()]:  # the loop of a walk in small
+        counts[0] = getrefcount(x)
+    return counts[0]
+
+
+OF_LOOP: Final = _references_of_one_slot() - 1
+"""References that the loop itself adds to those of an object."""
 
 
 def trusted(walk: Walk) -> int:
@@ -158,10 +180,3 @@ def trusted(walk: Walk) -> int:
         if walk(twice, math.inf, single) != walk(twice, math.inf, BY_ID):
             return BY_ID
     return single
-
-
-def _references_of_one_slot() -> int:
-    counts = [0]
-    for x in [object()]:  # the loop of a walk in small
-        counts[0] = getrefcount(x)
-    return counts[0]

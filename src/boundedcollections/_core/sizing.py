@@ -1,16 +1,34 @@
 """
 How many bytes is this object?
 
-`deep_size` gives pympler's figure, which the field knows, at a fraction of its price. It never
-recurses, keeps no state between calls, and may be called from any thread.
+Two meters, because there are two questions. `deep_size` gives pympler's figure, which the field
+knows. `footprint` gives what the allocator spends, which is what a bound in bytes is for. Neither
+recurses nor keeps state between calls, and both may be called from any thread.
 """
 
+import contextlib
 import math
+import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from boundedcollections._core._deep import measure
+from boundedcollections._core import _deep, _footprint
 from boundedcollections._core._walking import tally
 from boundedcollections._core.units import non_negative_int
+
+Measure = Callable[[Any, float], int]
+
+deep_measure: Measure = _deep.measure
+spent_measure: Measure = _footprint.measure
+accelerated: bool = False
+"""Whether both meters run as compiled code. The figures are the same."""
+
+if os.environ.get("BOUNDEDCOLLECTIONS_PURE", "0") in ("", "0"):
+    with contextlib.suppress(ImportError):  # the build had no compiler, or there is no GIL
+        from boundedcollections._core import _compiled
+
+        deep_measure, spent_measure = _compiled.deep_measure, _compiled.spent_measure
+        accelerated = True
 
 _str_bytes = str.__sizeof__
 _bytes_bytes = bytes.__sizeof__
@@ -86,7 +104,52 @@ def deep_size(obj: Any, limit: int | None = None) -> int:
         return (_str_bytes(obj) + 7) & -8
     if type(obj) is bytes:
         return (_bytes_bytes(obj) + 7) & -8
-    return measure(obj, math.inf if limit is None else non_negative_int("limit", limit))
+    return deep_measure(obj, math.inf if limit is None else non_negative_int("limit", limit))
+
+
+def footprint(obj: Any, limit: int | None = None) -> int:
+    """
+    Return the bytes that the allocator spends on `obj` and all that it refers to.
+
+    >>> footprint(1.5), footprint(bytes(1000))  # multiples of 16, with 8 of malloc's above 512
+    (32, 1056)
+    >>> footprint([None, True, 7, "a", ()]) == footprint([None] * 5)  # these exist anyway
+    True
+    >>> footprint([bytes(1000)] * 3) < 1_500  # an object counts once
+    True
+
+    What is counted, each object once:
+
+    - every block as the allocator rounds it: up to 512 bytes to a multiple of 16, above that with
+      malloc's 8 bytes; list, dict, set and others have two or more blocks
+    - nothing for what exists anyway: None, booleans, integers from -5 to 256, strings and bytes
+      of at most one character, the empty tuple, classes, functions, methods, modules and the
+      members of an enumeration, with all that they refer to
+    - a string with more than 7 references (interned names, literals, keys that a parser has
+      reused) only in part: its bytes are divided among its references
+    - all other objects in full, though they may be shared with what is outside of the value
+
+    What an object refers to is what the garbage collector sees, and its size what its layout
+    says: no code of a user is run, no ``__dict__`` is built or read. Over strings, numbers,
+    containers, instances with and without slots, numpy arrays and pydantic models, the figure is
+    within 2 % of the blocks that tracemalloc sees, rounded in that way. Memory that an extension
+    module keeps by itself and does not report in ``__sizeof__`` is not seen.
+
+    Args:
+        obj: any object.
+        limit: bytes, at least 0. As soon as the sum exceeds it, measuring stops; the figure
+            returned is then the count at that moment, above `limit`.
+
+    Returns:
+        Bytes, at least 1.
+
+    Raises:
+        TypeError: `limit` is not an integer.
+        ValueError: `limit` is negative.
+
+    Complexity and threads are those of `deep_size`.
+    """
+    return spent_measure(obj, math.inf if limit is None else non_negative_int("limit", limit))
 
 
 def sizing_fallbacks() -> SizingFallbacks:
