@@ -10,7 +10,7 @@ from boundedcollections._core.batch import Batch
 from boundedcollections._core.errors import BoundedError, Closed, Lagged, TooLarge, WouldBlock
 from boundedcollections._core.events import RemovalCause
 from boundedcollections._core.ledger import Tally
-from boundedcollections._core.sizing import deep_size
+from boundedcollections._core.sizing import accelerated, deep_size, footprint
 from boundedcollections._core.units import GiB, KiB, MiB
 from boundedcollections.broadcast import (
     Broadcast,
@@ -57,7 +57,9 @@ __all__ = [
     "Tally",
     "TooLarge",
     "WouldBlock",
+    "accelerated",
     "deep_size",
+    "footprint",
 ]
 
 

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -567,7 +567,7 @@ def test_the_compiled_form_is_taken_where_it_is(monkeypatch: pytest.MonkeyPatch)
     value.append(Meddler(lambda: value.append(None)))
     assert fast.deep_size(value) > BIG
 
-    answers = iter([RuntimeError, RuntimeError, 7])
+    answers: Iterator[type[RuntimeError] | int] = iter([RuntimeError, RuntimeError, 7])
 
     def disturbed_twice(*_: object) -> int:
         answer = next(answers)

@@ -270,7 +270,7 @@ def _attributes_reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
 
     def read(obj: Any) -> tuple[Any, ...]:
         try:
-            return all_set(obj)  # type: ignore[no-any-return]
+            return all_set(obj)
         except AttributeError:  # a slot is empty
             return tuple(_answers(obj, names))
 
