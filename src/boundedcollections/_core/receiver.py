@@ -51,7 +51,6 @@ class Receiver(ABC, Generic[T]):
     __slots__ = _SLOTS_OF_THE_STREAM
 
     missed: int
-    _lock: threading.RLock
     _receiver: Take[Any] | None
     """The receiver that is waiting, known by what it takes."""
     _in_a_row: int
@@ -174,6 +173,11 @@ class Receiver(ABC, Generic[T]):
             return await self.receive_many()
         except Closed:
             raise StopAsyncIteration from None
+
+    @property
+    @abstractmethod
+    def _lock(self) -> threading.RLock:
+        """The lock of the stream."""
 
     @abstractmethod
     def _where(self) -> str:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: SLF001  # a subscription is a part of its broadcast, not a user of it
 
+import threading
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -68,7 +69,6 @@ class Subscription(Receiver[T]):
         "_cursor",
         "_hub",
         "_in_a_row",
-        "_lock",
         "_missed",
         "_on_lag",
         "_receiver",
@@ -78,7 +78,6 @@ class Subscription(Receiver[T]):
 
     def __init__(self, hub: Ring[T], cursor: int, on_lag: OnLag) -> None:
         self._hub = hub
-        self._lock = hub._lock
         self._start = self._cursor = cursor  # numbers: the first one wanted, the next one wanted
         self._on_lag = on_lag
         self._missed = self.missed = 0
@@ -138,6 +137,10 @@ class Subscription(Receiver[T]):
     def __repr__(self) -> str:
         closed = " closed" if self._closed else ""
         return f"<{self._where()} position={self.position} lag={self.lag}{closed}>"
+
+    @property
+    def _lock(self) -> threading.RLock:
+        return self._hub._lock
 
     def _where(self) -> str:
         return f"{type(self).__name__} of {self._hub._where()}"
