@@ -1,0 +1,287 @@
+"""
+Is a bound in bytes kept? Caches filled to their bound, beside what the process then spends.
+
+    python benchmarks/honest_bytes.py [--mib 32] [--only SHAPE] [--plot FILE] [--save]
+
+Each cell is a new process that fills one cache with one shape of value until it has evicted for
+a while. The figures are what the cache really holds in per cent of its bound: 100 is honest,
+above 100 the bound is broken, below 100 the cache evicts too early. "traced" is what tracemalloc
+sees, "spent" are the same blocks as the allocator rounds them, "RSS" is the growth of the process.
+What is written outside of Python's allocators (cachebox) is seen by RSS alone.
+"""
+
+import argparse
+import collections
+import contextlib
+import dataclasses
+import gc
+import importlib
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pympler.asizeof import Asizer
+
+from boundedcollections import MiB, SizeAwareLRU, accelerated, deep_size, footprint
+from boundedcollections._core.tables import allocated
+
+RESULTS = Path(__file__).parent / "results"
+OVERFILL = 0.3  # go on writing for this share of the bound after the first eviction
+
+Table = dict[str, dict[str, dict[str, float]]]
+
+# ── what is cached ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclasses.dataclass
+class Plain:
+    """Its attributes are kept as values, without a dict at first."""
+
+    number: int
+    name: str
+    score: float
+    note: object = None
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    """Its attributes are in slots."""
+
+    number: int
+    name: str
+    score: float
+    note: object = None
+
+
+RECORD = json.dumps(
+    {"id": 12345, "name": "somebody", "tags": ["one", "two", "three"], "geo": [1.5, 2.5]}
+)
+SHARED = bytes(10_000)
+RNG = random.Random(1)
+
+
+def mixed(number: int) -> object:
+    """One of several shapes, small and large."""
+    return RNG.choice(
+        [
+            lambda: number + 0.5,
+            lambda: "x" * RNG.randrange(2_000),
+            lambda: json.loads(RECORD),
+            lambda: bytes(RNG.randrange(20_000)),
+            lambda: Slotted(number, f"name {number}", number * 1.5),
+            lambda: collections.deque(i + 0.5 for i in range(RNG.randrange(50))),
+        ]
+    )()
+
+
+def numpy_array(number: int) -> object:
+    """1 000 floats outside of the objects that Python tracks."""
+    return importlib.import_module("numpy").full(1_000, number)
+
+
+SHAPES: dict[str, Callable[[int], object]] = {
+    "float": lambda i: i + 0.5,
+    "str of 100": "{:0100}".format,
+    "bytes of 1 kB": lambda _: bytes(1_000),
+    "bytes of 10 kB": lambda _: bytes(10_000),
+    "bytes of 1 MB": lambda _: bytes(1_000_000),
+    "list of 10 floats": lambda i: [i + j + 0.5 for j in range(10)],
+    "dict, literal keys": lambda i: {"id": i, "name": None, "seen": True, "score": i * 1.5},
+    "dict, parsed JSON": lambda _: json.loads(RECORD),
+    "dataclass": lambda i: Plain(i, f"name {i}", i * 1.5),
+    "dataclass, slots": lambda i: Slotted(i, f"name {i}", i * 1.5),
+    "deque of 100 floats": lambda i: collections.deque(i + j + 0.5 for j in range(100)),
+    "numpy array": numpy_array,
+    "mixed": mixed,
+    "one object for all": lambda _: SHARED,
+}
+
+# ── what caches it ──────────────────────────────────────────────────────────────────────────
+
+Cache = MutableMapping[str, object]
+
+
+def asizeof(value: object) -> int:
+    """Pympler's figure, by a sizer of its own as threads need it."""
+    return int(Asizer().asizeof(value))
+
+
+def asizeof_both(key: object, value: object) -> int:
+    """Pympler's figure of an entry."""
+    return asizeof(key) + asizeof(value)
+
+
+def ours(sizeof: Callable[[Any], int], max_bytes: int) -> Cache:
+    """Our own, which charges keys, entries and tables too."""
+    return SizeAwareLRU(max_bytes=max_bytes, sizeof=sizeof)
+
+
+def cachetools_lru(max_bytes: int) -> Cache:
+    """It hands the value alone to its size function."""
+    module = importlib.import_module("cachetools")
+    cache: Cache = module.LRUCache(max_bytes, getsizeof=asizeof)
+    return cache
+
+
+def cachebox_lru(max_bytes: int) -> Cache:
+    """It hands key and value to its size function."""
+    module = importlib.import_module("cachebox")
+    cache: Cache = module.LRUCache(max_bytes, getsizeof=asizeof_both)
+    return cache
+
+
+CACHES: dict[str, Callable[[int], Cache]] = {
+    "footprint": partial(ours, footprint),
+    "deep_size": partial(ours, deep_size),
+    "cachetools": cachetools_lru,
+    "cachebox": cachebox_lru,
+}
+NEEDS = {"cachetools": "cachetools", "cachebox": "cachebox", "numpy array": "numpy"}
+
+
+# ── one cell, in its own process ────────────────────────────────────────────────────────────
+
+
+def fill(cache: Cache, make: Callable[[int], object]) -> None:
+    """Write new entries until the cache has evicted for a while."""
+    full_at = None
+    for number in itertools.count():
+        before = len(cache)
+        cache[f"user:{number:010}"] = make(number)
+        if full_at is None and len(cache) <= before:
+            full_at = number
+        if full_at is not None and number > full_at * (1 + OVERFILL):
+            return
+
+
+def resident_bytes() -> int:
+    """Return what the kernel counts for this process; 0 where that cannot be asked."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def one_cell(shape: str, name: str, max_bytes: int, *, traced: bool) -> dict[str, float]:
+    """Fill a cache in this process; return what it holds in per cent of its bound."""
+    make, build = SHAPES[shape], CACHES[name]
+    fill(build(max(3_000_000, max_bytes // 100)), make)  # what is set up once, is
+    gc.collect()
+    if traced:
+        tracemalloc.start()
+    before = resident_bytes()
+    cache = build(max_bytes)
+    fill(cache, make)
+    gc.collect()
+    after = resident_bytes()
+    percent = 100 / max_bytes
+    if not traced:
+        return {"entries": len(cache), "RSS": (after - before) * percent}
+    sizes = [trace.size for trace in tracemalloc.take_snapshot().traces]
+    return {"traced": sum(sizes) * percent, "spent": sum(map(allocated, sizes)) * percent}
+
+
+def run_cell(shape: str, name: str, max_bytes: int) -> dict[str, float]:
+    """Have a new process, without tracing and with it, fill the cache."""
+    row: dict[str, float] = {}
+    for flag in ("--plain", "--traced"):
+        command = [sys.executable, __file__, "--cell", shape, name, str(max_bytes), flag]
+        row |= json.loads(subprocess.check_output(command, text=True))
+    return row
+
+
+# ── all of them ─────────────────────────────────────────────────────────────────────────────
+
+
+def installed(name: str) -> bool:
+    return name not in NEEDS or importlib.util.find_spec(NEEDS[name]) is not None
+
+
+def cells(only: str) -> Iterator[tuple[str, str]]:
+    for shape in SHAPES:
+        if only in shape and installed(shape):
+            for name in CACHES:
+                if installed(name):
+                    yield shape, name
+
+
+def environment(max_bytes: int) -> dict[str, object]:
+    versions = {}
+    for package in ("boundedcollections", "pympler", "cachetools", "cachebox", "numpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "accelerated": accelerated,
+        "max_bytes": max_bytes,
+        "packages": versions,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--mib", type=int, default=32, help="the bound of every cache")
+    parser.add_argument("--only", default="", metavar="SHAPE", help="shapes whose name has this")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, with matplotlib")
+    parser.add_argument("--save", action="store_true", help="write results/honest_bytes.json")
+    parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--traced", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.cell:
+        shape, name, max_bytes = options.cell
+        print(json.dumps(one_cell(shape, name, int(max_bytes), traced=options.traced)))
+        return
+    bound = options.mib * MiB
+    found: Table = {}
+    print(f"per cent of a bound of {options.mib} MiB: spent blocks, RSS (entries)")
+    for shape, name in cells(options.only):
+        if shape not in found:
+            print(f"\n{shape}")
+        row = found.setdefault(shape, {})[name] = run_cell(shape, name, bound)
+        print(
+            f"  {name:12}traced {row['traced']:7.1f}   spent {row['spent']:7.1f}"
+            f"   RSS {row['RSS']:7.1f}   {row['entries']:9,.0f} entries",
+            flush=True,
+        )
+    report = {"environment": environment(bound), "percent_of_the_bound": found}
+    if options.save:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "honest_bytes.json").write_text(json.dumps(report, indent=2) + "\n")
+    if options.plot:
+        plot(found, options.plot)
+
+
+def plot(found: Table, path: Path) -> None:
+    """Draw one group of bars for each shape; the line is the bound."""
+    pyplot = importlib.import_module("matplotlib.pyplot")
+    figure, axes = pyplot.subplots(figsize=(12, 5), layout="constrained")
+    names = [name for name in CACHES if any(name in row for row in found.values())]
+    width = 0.8 / len(names)
+    for i, name in enumerate(names):
+        heights = [row.get(name, {}).get("RSS", 0) for row in found.values()]
+        axes.bar([x + i * width for x in range(len(found))], heights, width, label=name)
+    axes.axhline(100, color="black", linewidth=1)
+    axes.set_yscale("log")
+    axes.set_ylabel("resident memory, % of the bound")
+    axes.set_xticks([x + 0.4 - width / 2 for x in range(len(found))], found, rotation=30)
+    axes.legend()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()
