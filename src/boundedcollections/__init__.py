@@ -15,6 +15,8 @@ from boundedcollections._core.units import GiB, KiB, MiB
 from boundedcollections.broadcast import (
     Broadcast,
     BroadcastStatistics,
+    Sink,
+    SinkStatistics,
     Subscription,
     SubscriptionStatistics,
 )
@@ -51,6 +53,8 @@ __all__ = [
     "MiB",
     "RemovalCause",
     "ReplaceOnIndex",
+    "Sink",
+    "SinkStatistics",
     "SizeAwareLRU",
     "Subscription",
     "SubscriptionStatistics",

@@ -68,6 +68,19 @@ class Sink:
 
     It lives in the loop it was attached in, and its methods are for that loop's thread. Unlike a
     subscription it is registered: close it together with its connection.
+
+    >>> import asyncio
+    >>> from boundedcollections import Broadcast
+    >>> async def main():
+    ...     hub = Broadcast(max_items=2)
+    ...     sink = hub.attach(print, pending=lambda: 0)
+    ...     hub.send_many([b"one ", b"two ", b"three"])
+    ...     await asyncio.sleep(0.01)
+    ...     sink.close()
+    ...     print(sink.statistics().missed)
+    >>> asyncio.run(main())
+    b'two three'
+    1
     """
 
     __slots__ = (
