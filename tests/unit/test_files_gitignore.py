@@ -6,13 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from boundedcollections.files.gitignore import IgnoreRules, Scope, as_bytes
+from boundedcollections.files.gitignore import IgnoreRules, Scope
 from boundedcollections.files.repository import IgnoreFiles
 
 
-def ignores(content: bytes, path: str, *, is_folder: bool = False) -> bool:
-    raw = as_bytes(path)
-    return Scope(IgnoreRules(content)).ignores(raw.rpartition("/")[2], raw, is_folder=is_folder)
+def ignored_by(scope: Scope | None, path: str, *, is_folder: bool = False) -> bool:
+    folder, slash, name = path.rpartition("/")
+    return scope is not None and scope.sift([name], folder + slash, is_folder=is_folder) == (
+        [],
+        [name],
+    )
+
+
+def ignores(
+    content: bytes, path: str, *, is_folder: bool = False, ignore_case: bool = False
+) -> bool:
+    rules = IgnoreRules(content, ignore_case=ignore_case)
+    return ignored_by(Scope(rules), path, is_folder=is_folder)
 
 
 class TestLines:
@@ -48,7 +58,7 @@ class TestLines:
             (b"a\0b", "a", True),
             (b"!", "!", False),
             (b"\n\n/\n//\n", "a", False),
-            (b"a?", as_bytes("aü"), False),
+            (b"a?", "aü", False),
         ],
     )
     def test_a_line_means_what_it_means_to_git(
@@ -77,22 +87,33 @@ class TestLines:
         assert ignores(b"\xff", "\udcff")
 
     def test_case_counts_unless_told_otherwise(self) -> None:
-        rules = IgnoreRules(b"Foo\n*.LOG\na/B\nx[y]Z", ignore_case=True)
-        for path in ("fOO", "x.log", "X.LOG", "A/b", "XYz"):
-            assert rules.verdict(path.rpartition("/")[2], path, is_folder=False)
-        assert rules.verdict("Ä", "Ä", is_folder=False) is None
-        assert not ignores(b"Foo", "foo")
+        content = b"Foo\n*.LOG\na/B\nx[y]Z\nD/*/e"
+        for path in ("fOO", "x.log", "X.LOg", "A/b", "XYz", "d/X/E"):
+            assert ignores(content, path, ignore_case=True)
+            assert not ignores(content, path)
+        assert not ignores("\xe4".encode(), "\xc4", ignore_case=True)  # A to Z, and no other
 
     def test_a_scope_counts_from_the_folder_of_its_file(self) -> None:
-        outer = Scope(IgnoreRules(b"*.log\n/src/a.py"))
+        outer = Scope(IgnoreRules(b"*.log\n/src/a.py\n/src/*/c.py"))
         inner = Scope(IgnoreRules(b"!keep.log\n/b.py"), outer, skipped=len("src/"))
-        assert not inner.ignores("keep.log", "src/keep.log", is_folder=False)
-        assert inner.ignores("x.log", "src/x.log", is_folder=False)
-        assert inner.ignores("a.py", "src/a.py", is_folder=False)
-        assert inner.ignores("b.py", "src/b.py", is_folder=False)
-        assert not inner.ignores("b.py", "src/deep/b.py", is_folder=False)
+        ignored = {
+            path
+            for path in (
+                *("src/keep.log", "src/x.log", "src/a.py", "src/b.py", "src/deep/b.py"),
+                *("src/deep/c.py", "src/c.py"),
+            )
+            if ignored_by(inner, path)
+        }
+        assert ignored == {"src/x.log", "src/a.py", "src/b.py", "src/deep/c.py"}
         above = Scope(IgnoreRules(b"/project/src/a.py"), lead="project/")
-        assert above.ignores("a.py", "src/a.py", is_folder=False)
+        assert ignored_by(above, "src/a.py")
+
+    def test_names_are_sifted_in_one_go(self) -> None:
+        outer = Scope(IgnoreRules(b"*.log\n/src/b"))
+        scope = Scope(IgnoreRules(b"!b\n!keep.log\nc"), outer, skipped=4)
+        names = ["a", "a.log", "b", "c", "keep.log"]
+        kept, ignored = scope.sift(names, "src/", is_folder=False)
+        assert (sorted(kept), sorted(ignored)) == (["a", "b", "keep.log"], ["a.log", "c"])
 
     @pytest.mark.parametrize(
         "content",
@@ -112,11 +133,16 @@ class TestLines:
         ],
     )
     def test_rules_take_no_more_than_they_say(self, content: bytes) -> None:
-        IgnoreRules(content)  # whatever is imported or cached along the way
+        IgnoreRules(content).sift(
+            ["x"], "", is_folder=True
+        )  # whatever is imported or cached along the way
         gc.collect()
         tracemalloc.start()
         try:
             rules = IgnoreRules(content)
+            for table in (rules._for_files, rules._for_folders):
+                table._names.last_match("x")  # what is compiled when it is needed
+                table._paths.last_match("x")
             gc.collect()
             taken, _ = tracemalloc.get_traced_memory()
         finally:
@@ -130,10 +156,6 @@ def make_repository(folder: Path, exclude: str = "", config: str = "") -> None:
     (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     (folder / ".git" / "info" / "exclude").write_text(exclude)
     (folder / ".git" / "config").write_text(config)
-
-
-def is_ignored(scope: Scope | None, path: str) -> bool:
-    return scope is not None and scope.ignores(path.rpartition("/")[2], path, is_folder=False)
 
 
 class TestWhereIgnoreFilesAre:
@@ -160,7 +182,7 @@ class TestWhereIgnoreFilesAre:
                 *("outside", "excluded", "by-path", "deep/by-path", "above"),
                 *("exact", "exact2", "near", "deep/near", "own", "shown"),
             )
-            if is_ignored(scope, name)
+            if ignored_by(scope, name)
         }
         assert ignored == {"excluded", "by-path", "exact", "near", "shown"}
 
@@ -175,11 +197,11 @@ class TestWhereIgnoreFilesAre:
         (tmp_path / "inner" / ".gitignore").write_text("FILE")
         files = IgnoreFiles(str(tmp_path))
         outer = files.scope_at_root()
-        scope = files.scope_in("inner/", outer)
-        assert is_ignored(scope, "inner/inner-only")
-        assert is_ignored(scope, "inner/file")
-        assert not is_ignored(scope, "inner/outer")
-        assert not is_ignored(files.scope_in("", outer), "file")
+        scope = files.scope_in("inner/", outer, has_git=True)
+        assert ignored_by(scope, "inner/inner-only")
+        assert ignored_by(scope, "inner/file")
+        assert not ignored_by(scope, "inner/outer")
+        assert not ignored_by(files.scope_in("", outer, has_git=True), "file")
 
     def test_a_second_work_tree_finds_the_common_folder(self, tmp_path: Path) -> None:
         main = tmp_path / "main"
@@ -192,8 +214,8 @@ class TestWhereIgnoreFilesAre:
         second.mkdir()
         (second / ".git").write_text(f"gitdir: {private}\n")
         scope = IgnoreFiles(str(second)).scope_at_root()
-        assert is_ignored(scope, "excluded")
-        assert is_ignored(scope, "EXCLUDED")
+        assert ignored_by(scope, "excluded")
+        assert ignored_by(scope, "EXCLUDED")
 
     def test_a_git_file_that_is_no_link_is_no_repository(self, tmp_path: Path) -> None:
         (tmp_path / ".git").write_text("hello")
@@ -203,25 +225,25 @@ class TestWhereIgnoreFilesAre:
         (tmp_path / "rules").write_text("a")
         (tmp_path / ".gitignore").symlink_to("rules")
         files = IgnoreFiles(str(tmp_path))
-        assert files.scope_in("", None) is None
+        assert files.scope_in("", None, has_git=False) is None
         assert files.errors == 1
 
     def test_a_pipe_or_a_folder_by_that_name_is_passed_over(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / ".gitignore")
         (tmp_path / "sub" / ".gitignore").mkdir(parents=True)
         files = IgnoreFiles(str(tmp_path))
-        assert files.scope_in("", None) is None
-        assert files.scope_in("sub/", None) is None
+        assert files.scope_in("", None, has_git=False) is None
+        assert files.scope_in("sub/", None, has_git=False) is None
 
     def test_a_file_that_is_too_large_is_an_error_and_not_read(self, tmp_path: Path) -> None:
         (tmp_path / ".gitignore").write_bytes(b"a\n" * 33_000)
         files = IgnoreFiles(str(tmp_path))
-        assert files.scope_in("", None) is None
+        assert files.scope_in("", None, has_git=False) is None
         assert files.errors == 1
 
     def test_a_file_that_is_gone_is_no_error(self, tmp_path: Path) -> None:
         files = IgnoreFiles(str(tmp_path))
-        assert files.scope_in("gone/", None) is None
+        assert files.scope_in("gone/", None, has_git=True) is None
         assert files.errors == 0
 
     @pytest.mark.parametrize("code", ["EMFILE", "ENFILE", "ENOMEM"])
@@ -233,4 +255,4 @@ class TestWhereIgnoreFilesAre:
 
         monkeypatch.setattr(os, "open", fail)
         with pytest.raises(OSError, match="no more"):
-            IgnoreFiles(str(tmp_path)).scope_in("", None)
+            IgnoreFiles(str(tmp_path)).scope_in("", None, has_git=False)

@@ -140,6 +140,11 @@ class TestOrder:
         ]
         assert {match.score for match in matches} == {best_possible(3)}
 
+    def test_lengths_are_those_of_characters(self, tmp_path: Path) -> None:
+        index = index_of(tmp_path, ["a/ab123", "a/aéß", "ö/ü/ab"])
+        assert found(index.search("a", limit=1)) == ["a/aéß"]
+        assert found(index.search("a", limit=2)) == ["a/aéß", "ö/ü/ab"]
+
     def test_the_limit_keeps_the_best(self, project: ReplaceOnIndex) -> None:
         everything = project.search("s", limit=100)
         for limit in (1, 2, 3, 5):

@@ -1,9 +1,9 @@
 """
 The files that are worth scoring, in tiers, the best first.
 
-No file can score more than one whose base name, or one of whose folders, begins with the query.
-So where the first tiers give enough, the rest need not be looked at, and the answer is complete
-all the same. The tiers are
+No file can score more than one whose base name, or one of whose folders, begins with the query
+(if that begins with a letter or a digit). So where the first tiers give enough, the rest need not
+be looked at, and the answer is complete all the same. The tiers are
 
 1. base names that begin with the query;
 2. folders that do;
@@ -25,7 +25,8 @@ from typing import Final
 
 from boundedcollections.files.columns import Columns
 from boundedcollections.files.query import Query, Term
-from boundedcollections.files.scoring import fold, holds
+from boundedcollections.files.scoring import begins_best, fold, holds
+from boundedcollections.files.tree import decoded
 
 _CANDIDATES: Final = 128
 """So many are scored, or twice as many as are wanted if that is more."""
@@ -90,9 +91,9 @@ class Candidates:
         self.files: dict[int, None] = {}
         self.incomplete = False
         self._names_begin()
-        if self._is_short():
+        if self._is_short() or self._term.split:  # then folders count as much as names
             self._folders_begin()
-        if self._is_short():
+        if self._is_short() or not begins_best(main):
             self._names_hold()
             if self._is_short():
                 self._paths_hold()
@@ -204,7 +205,7 @@ class Candidates:
         return offsets[block]
 
     def _by_length(self, hits: Iterable[Hit]) -> list[Hit]:
-        """Return hits with the lengths of their paths, in bytes."""
+        """Return hits with the lengths of their paths, in characters."""
         columns = self._columns
         lengths = []
         length = end = 0
@@ -212,9 +213,11 @@ class Candidates:
             if position >= end:
                 block = bisect_right(columns.offsets, position) - 1
                 end = columns.offsets[block + 1]
-                length = columns.folder_length(columns.owners[block])
+                length = len(columns.folder(columns.owners[block]))
             following = columns.names.find(b"\0", position + 1, end)
-            lengths.append((length + (following if following >= 0 else end) - position, position))
+            name = columns.names[position + 1 : following if following >= 0 else end]
+            in_name = len(name) if name.isascii() else len(decoded(name))
+            lengths.append((length + in_name, position))
         return lengths
 
     # ── choosing ────────────────────────────────────────────────────────────────────────────

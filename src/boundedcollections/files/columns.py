@@ -115,10 +115,6 @@ class Columns:
         begin, end = self.folder_offsets[number : number + 2]
         return decoded(self.folders[begin + 1 : end])
 
-    def folder_length(self, number: int) -> int:
-        """Return how many bytes the path of a folder has; O(1)."""
-        return self.folder_offsets[number + 1] - self.folder_offsets[number] - 1
-
     def file_at(self, position: int) -> int:
         """Return the number of the file whose name, or the NUL before it, is at `position`."""
         block = bisect_right(self.offsets, position) - 1

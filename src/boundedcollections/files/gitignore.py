@@ -12,18 +12,27 @@ each byte.
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from boundedcollections.files.wildmatch import literal_length, lower, translate
+from boundedcollections.files.wildmatch import (
+    NEVER,
+    literal_ending,
+    literal_length,
+    lower,
+    translate,
+)
 
 _BOM: Final = b"\xef\xbb\xbf"
 
 # Past the process-wide cache of `re`, which would keep the patterns of trees that are long gone.
 _compile: Final = getattr(getattr(re, "_compiler", re), "compile", re.compile)
 
+_BEGINNING: Final = 2
+"""So many plain characters at the beginning of a pattern tell most names apart from it."""
+
 # What compiled rules take, at most; a test compares it with what the allocator says.
-_RULES_BYTES: Final = 2_400
+_RULES_BYTES: Final = 6_200
 _LINE_BYTES: Final = 150
 _EXPRESSION_BYTES: Final = 130
 _EXPRESSION_CHAR_BYTES: Final = 6
@@ -38,104 +47,238 @@ class _Line(NamedTuple):
     has_slash: bool
 
 
+class Sifted(NamedTuple):
+    """
+    Names of one folder, by what rules say about them.
+
+    Attributes:
+        kept: the rules re-include them.
+        ignored: the rules leave them out.
+        undecided: the rules say nothing.
+    """
+
+    kept: list[str]
+    ignored: list[str]
+    undecided: list[str]
+
+
 class IgnoreRules:
     r"""
     The patterns of one ignore file; whatever its content, it is valid.
 
     >>> rules = IgnoreRules(b"*.log\n!keep.log\n/build/\n")
-    >>> rules.verdict("a.log", "src/a.log", is_folder=False)
-    True
-    >>> rules.verdict("keep.log", "src/keep.log", is_folder=False)
-    False
-    >>> print(rules.verdict("build", "build", is_folder=False))
-    None
+    >>> rules.sift(["a.log", "a.py", "build", "keep.log"], "", is_folder=False)
+    Sifted(kept=['keep.log'], ignored=['a.log'], undecided=['a.py', 'build'])
 
     Attributes:
         bytes: what they take in memory, at most.
     """
 
-    __slots__ = ("_for_files", "_for_folders", "_ignore_case", "bytes")
+    __slots__ = ("_for_files", "_for_folders", "bytes")
 
     def __init__(self, content: bytes, *, ignore_case: bool = False) -> None:
         lines = tuple(_lines(content))
-        self._ignore_case = ignore_case
+        for_files = (line for line in lines if not line.folders_only)
         self._for_folders = _Table(lines, ignore_case=ignore_case)
-        self._for_files = _Table(
-            (line for line in lines if not line.folders_only), ignore_case=ignore_case
-        )
+        self._for_files = _Table(for_files, ignore_case=ignore_case)
         self.bytes = _RULES_BYTES + self._for_folders.bytes + self._for_files.bytes
 
-    def verdict(self, name: str, path: str, *, is_folder: bool) -> bool | None:
+    def __bool__(self) -> bool:
+        return bool(self._for_folders)
+
+    def sift(self, names: list[str], folder: str, *, is_folder: bool) -> Sifted | None:
         """
-        Return whether the last line that matches ignores or re-includes; None if none matches.
+        Sort out names of one folder by the last line that matches each; None if all are undecided.
 
         Args:
-            name: the last segment of `path`.
-            path: relative to the folder of the file.
-            is_folder: whether it is a real folder; a link to one is not.
+            names: of files, or of folders.
+            folder: their folder relative to that of the file, as bytes, with a final ``/``.
+            is_folder: whether they are real folders; links to some are not.
         """
-        if self._ignore_case:
-            name, path = lower(name), lower(path)
-        table = self._for_folders if is_folder else self._for_files
-        return table.verdict(name, path)
+        return (self._for_folders if is_folder else self._for_files).sift(names, folder)
 
 
 class _Table:
-    """Lines, found by the cheapest means: lookups for the plain ones, one search for the rest."""
+    """Lines, found by the cheapest means: lookups first, and one search for the rest."""
 
-    __slots__ = ("_by_ending", "_by_name", "_by_path", "_ignores", "_names", "_paths", "bytes")
+    __slots__ = (
+        "_by_extension",
+        "_by_name",
+        "_by_path",
+        "_extensions",
+        "_folder_beginnings",
+        "_folder_endings",
+        "_folders",
+        "_ignore_case",
+        "_ignores",
+        "_names",
+        "_paths",
+        "bytes",
+    )
 
     def __init__(self, lines: Iterable[_Line], *, ignore_case: bool) -> None:
+        self._ignore_case = ignore_case
         self._ignores: list[bool] = []  # what each line says
         self._by_name: dict[str, int] = {}
-        self._by_ending: dict[str, int] = {}  # ``*.ext``
+        self._by_extension: dict[str, int] = {}  # ``*.ext``
         self._by_path: dict[str, int] = {}
         names: dict[int, str] = {}
         paths: dict[int, str] = {}
+        folders: set[str] = set()  # where alone a pattern with a slash may match
+        beginnings: set[str] = set()  # or how the paths of such folders begin
+        endings: set[str] = set()  # or how they end
         for number, (pattern, negated, _, has_slash) in enumerate(lines):
             self._ignores.append(not negated)
             plain = lower(pattern) if ignore_case else pattern
-            if literal_length(pattern) == len(pattern):
+            beginning, ending = plain[: literal_length(plain)], literal_ending(plain)
+            if has_slash:
+                rest = plain[len(beginning) :]
+                if "/" not in rest and "**" not in rest:
+                    folders.add(beginning[: beginning.rfind("/") + 1])
+                elif "/" in ending:
+                    endings.add(ending[: ending.rfind("/") + 1])
+                else:
+                    beginnings.add(beginning[: beginning.rfind("/") + 1])
+            if beginning == plain:
                 (self._by_path if has_slash else self._by_name)[plain] = number
-            elif not has_slash and _is_ending(pattern):
-                self._by_ending[plain[1:]] = number
+            elif not has_slash and _is_extension(plain):
+                self._by_extension[plain[2:]] = number
             else:
-                expression = translate(pattern, ignore_case=ignore_case)
-                (paths if has_slash else names)[number] = expression
-        self._names = _Alternatives(names)
-        self._paths = _Alternatives(paths)
-        expressions = (*names.values(), *paths.values())
-        self.bytes = (
+                (paths if has_slash else names)[number] = pattern
+        self._folders = frozenset(folders)
+        self._folder_beginnings = tuple(beginnings)
+        self._folder_endings = tuple(endings)
+        self._names = _Patterns(names, ignore_case=ignore_case)
+        self._extensions = self._names.extensions.union(self._by_extension)
+        self._paths = _Patterns(paths, ignore_case=ignore_case)
+        self.bytes: int = (
             _LINE_BYTES * len(self._ignores)
-            + sum(map(len, (*self._by_name, *self._by_ending, *self._by_path)))
-            + sum(_EXPRESSION_BYTES + _EXPRESSION_CHAR_BYTES * len(text) for text in expressions)
+            + sum(map(len, (*self._by_name, *self._by_extension, *self._by_path)))
+            + self._names.bytes
+            + self._paths.bytes
         )
 
-    def verdict(self, name: str, path: str) -> bool | None:
+    def __bool__(self) -> bool:
+        return bool(self._ignores)
+
+    def sift(self, names: list[str], folder: str) -> Sifted | None:
+        if self._ignore_case:
+            folder = lower(folder)
+        if (
+            folder in self._folders
+            or folder.startswith(self._folder_beginnings)
+            or f"/{folder}".endswith(self._folder_endings)
+        ):
+            return self._sift_by(self._last_for_path, names, folder)
+        suspects = names if self._ignore_case else self._suspects(names)
+        if not suspects:
+            return None
+        sifted = self._sift_by(self._last_for_name, suspects, folder)
+        others = set(names).difference(suspects)
+        return sifted._replace(undecided=[*sifted.undecided, *others])
+
+    def _suspects(self, names: list[str]) -> list[str]:
+        """Return the names that a line may match; most names are none, and pass quickly."""
+        plain, extensions = self._by_name, self._extensions
+        beginnings, matches_other = self._names.beginnings, self._names.matches_other
+        return [
+            name
+            for name in names
+            if name in plain
+            or name.rpartition(".")[2] in extensions
+            or name[:_BEGINNING] in beginnings
+            or matches_other(name)
+            or not name.isascii()
+        ]
+
+    def _sift_by(
+        self, last_for: Callable[[str, str], int], names: list[str], folder: str
+    ) -> Sifted:
+        sifted = Sifted([], [], [])
+        for name in names:
+            raw = as_bytes(name)
+            number = last_for(lower(raw) if self._ignore_case else raw, folder)
+            if number < 0:
+                sifted.undecided.append(name)
+            elif self._ignores[number]:
+                sifted.ignored.append(name)
+            else:
+                sifted.kept.append(name)
+        return sifted
+
+    def _last_for_name(self, name: str, _folder: str) -> int:
+        """Return the number of the last line that matches; -1 if none does."""
         number = self._by_name.get(name, -1)
-        if self._by_ending:
-            number = max(number, self._by_ending.get(name[name.rfind(".") :], -1))
-        if self._by_path:
-            number = max(number, self._by_path.get(path, -1))
-        if self._names.numbers:
-            number = max(number, self._names.last_match(name))
-        if self._paths.numbers:
-            number = max(number, self._paths.last_match(path))
-        return None if number < 0 else self._ignores[number]
+        _, dot, extension = name.rpartition(".")
+        if dot:
+            number = max(number, self._by_extension.get(extension, -1))
+        return max(number, self._names.last_match(name))
+
+    def _last_for_path(self, name: str, folder: str) -> int:
+        path = folder + name
+        by_path = max(self._by_path.get(path, -1), self._paths.last_match(path))
+        return max(by_path, self._last_for_name(name, folder))
 
 
-class _Alternatives:
-    """Expressions that are tried in one call, that of the last line first."""
+class _Patterns:
+    """
+    Patterns with wildcards, by the numbers of their lines.
 
-    __slots__ = ("_match", "numbers")
+    Attributes:
+        beginnings: how names begin that some of them may match.
+        extensions: what such names have behind their last dot.
+        matches_other: whether one matches that has neither a plain beginning nor an extension.
+        bytes: what they take in memory, at most.
+    """
 
-    def __init__(self, expressions: dict[int, str]) -> None:
-        self.numbers = sorted(expressions, reverse=True)
-        self._match = _compile("|".join(f"({expressions[n]})" for n in self.numbers)).fullmatch
+    __slots__ = (
+        "_in_groups",
+        "_last",
+        "_numbers",
+        "beginnings",
+        "bytes",
+        "extensions",
+        "matches_other",
+    )
+
+    def __init__(self, patterns: dict[int, str], *, ignore_case: bool) -> None:
+        self._numbers = sorted(patterns, reverse=True)
+        beginnings, extensions, expressions, others = set(), set(), [], []
+        for number in self._numbers:
+            pattern = patterns[number]
+            expressions.append(translate(pattern, ignore_case=ignore_case))
+            if literal_length(pattern) >= _BEGINNING:
+                beginnings.add(pattern[:_BEGINNING])
+            elif "." in (ending := literal_ending(pattern)):
+                extensions.add(ending.rpartition(".")[2])
+            else:
+                others.append(expressions[-1])
+        self.beginnings = frozenset(beginnings)
+        self.extensions = frozenset(extensions)
+        self.matches_other = _fullmatch("|".join(others)) if others else _nothing_matches
+        self._in_groups = "|".join(f"({expression})" for expression in expressions)
+        self._last: Callable[[str], re.Match[str] | None] | None = None
+        self.bytes: int = sum(
+            _EXPRESSION_BYTES + _EXPRESSION_CHAR_BYTES * len(text)
+            for text in (*expressions, *others)
+        )
 
     def last_match(self, subject: str) -> int:
-        match = self._match(subject)
-        return self.numbers[match.lastindex - 1] if match and match.lastindex else -1
+        """Return the number of the last line that matches; -1 if none does."""
+        if not self._numbers:
+            return -1
+        if self._last is None:  # it takes long to make, and is needed for few subjects
+            self._last = _fullmatch(self._in_groups)
+        match = self._last(subject)
+        return self._numbers[match.lastindex - 1] if match and match.lastindex else -1
+
+
+def _fullmatch(expression: str) -> Callable[[str], re.Match[str] | None]:
+    compiled: re.Pattern[str] = _compile(expression, re.DOTALL)
+    return compiled.fullmatch
+
+
+_nothing_matches: Final = _fullmatch(NEVER)
 
 
 class Scope(NamedTuple):
@@ -156,29 +299,26 @@ class Scope(NamedTuple):
     lead: str = ""
     ignore_case: bool = False
 
-    def ignores(self, name: str, path: str, *, is_folder: bool) -> bool:
-        """Return whether git ignores `path`, given that it does not ignore its folder."""
-        scope: Scope | None = self
-        while scope is not None:
-            local = scope.lead + path[scope.skipped :]
-            verdict = scope.rules.verdict(name, local, is_folder=is_folder)
-            if verdict is not None:
-                return verdict
-            scope = scope.outer
-        return False
-
     def sift(
         self, names: list[str], folder: str, *, is_folder: bool
     ) -> tuple[list[str], list[str]]:
-        """Return the names in `folder` that git does not ignore, and those that it does."""
-        lead = as_bytes(folder)
+        """
+        Return the names in `folder` that git does not ignore, and those that it does.
+
+        It is taken for granted that `folder`, relative to the root of the walk, is not ignored.
+        """
+        raw_folder = as_bytes(folder)
         kept: list[str] = []
         ignored: list[str] = []
-        for name in names:
-            raw = as_bytes(name)
-            is_ignored = self.ignores(raw, lead + raw, is_folder=is_folder)
-            (ignored if is_ignored else kept).append(name)
-        return kept, ignored
+        scope: Scope | None = self
+        while scope is not None:
+            local = scope.lead + raw_folder[scope.skipped :]
+            if sifted := scope.rules.sift(names, local, is_folder=is_folder):
+                kept += sifted.kept
+                ignored += sifted.ignored
+                names = sifted.undecided
+            scope = scope.outer
+        return kept + names, ignored
 
 
 def as_bytes(text: str) -> str:
@@ -212,7 +352,7 @@ def _without_trailing_spaces(text: str) -> str:
     return text[: len(kept) + backslashes % 2]  # an odd one escapes the space behind it
 
 
-def _is_ending(pattern: str) -> bool:
+def _is_extension(pattern: str) -> bool:
     """Whether it is ``*.`` and then nothing special and no further dot."""
     rest = pattern[2:]
     return pattern.startswith("*.") and "." not in rest and literal_length(rest) == len(rest)

@@ -10,8 +10,8 @@ from boundedcollections.files.wildmatch import translate_parted
 def matching(columns: Columns, pattern: str) -> Iterator[str]:
     """Yield the paths that match `pattern`, in order; folders and names are matched apart."""
     wildcards = translate_parted(pattern)
-    is_folder = re.compile(wildcards.folder).fullmatch
-    is_name = re.compile(wildcards.name).fullmatch
+    is_folder = re.compile(wildcards.folder, re.DOTALL).fullmatch
+    is_name = re.compile(wildcards.name, re.DOTALL).fullmatch
     owner, folder, is_wanted = -1, "", False
     for block in range(len(columns.owners)):
         if owner != columns.owners[block]:

@@ -63,41 +63,41 @@ class IgnoreFiles:
         else:
             return None
         below = root.relative_to(top).parts
-        scope: Scope | None = self._repository(git, lead=_lead(below))
+        scope = self._repository(git, lead=_lead(below))
         folder = top
         for depth, name in enumerate(below):
             scope = self._with_file(folder, scope, lead=_lead(below[depth:]))
             folder /= name
         return scope
 
-    def scope_in(self, folder: str, outer: Scope | None) -> Scope | None:
+    def scope_in(self, folder: str, outer: Scope | None, *, has_git: bool) -> Scope | None:
         """
         Return what holds in `folder`.
 
         Args:
             folder: relative to the root, with a final ``/``; empty for the root.
             outer: what holds around it.
+            has_git: whether it may be a repository.
         """
         path = self._root / folder
         skipped = len(as_bytes(folder))
-        if folder and (git := _git_folder(path)):
+        if folder and has_git and (git := _git_folder(path)):
             outer = self._repository(git, skipped=skipped)
         return self._with_file(path, outer, skipped=skipped)
 
-    def _repository(self, git: Path, *, skipped: int = 0, lead: str = "") -> Scope:
+    def _repository(self, git: Path, *, skipped: int = 0, lead: str = "") -> Scope | None:
         ignore_case = _IGNORES_CASE.search(self._read(git / "config")) is not None
         rules = IgnoreRules(self._read(git / "info" / "exclude"), ignore_case=ignore_case)
-        return Scope(rules, None, skipped, lead, ignore_case)
+        has_say = rules or ignore_case
+        return Scope(rules, None, skipped, lead, ignore_case) if has_say else None
 
     def _with_file(
         self, folder: Path, outer: Scope | None, *, skipped: int = 0, lead: str = ""
     ) -> Scope | None:
         content = self._read(folder / IGNORE_FILE, _NO_LINK)  # git follows no link there either
-        if not content:
-            return outer
         ignore_case = outer is not None and outer.ignore_case
         rules = IgnoreRules(content, ignore_case=ignore_case)
-        return Scope(rules, outer, skipped, lead, ignore_case)
+        return Scope(rules, outer, skipped, lead, ignore_case) if rules else outer
 
     def _read(self, path: Path, flags: int = 0) -> bytes:
         """Return the content of a regular file that is not too large; otherwise nothing."""

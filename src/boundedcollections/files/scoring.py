@@ -26,6 +26,11 @@ def best_possible(letters: int) -> int:
     return letters * (_MATCH + _AT_SEGMENT) + _AT_SEGMENT
 
 
+def begins_best(query: str) -> bool:
+    """Return whether nothing scores more than a base name that begins with `query`."""
+    return _kind(query[0]) > _SIGN
+
+
 class Alignment(NamedTuple):
     """
     The best way to find a query in a path.
@@ -69,7 +74,7 @@ def fold(path: str, *, ignore_case: bool) -> Text:
     while at < len(path):
         end = at + 1
         composed = path[at]
-        while end < len(path):
+        while end < len(path) and path[at] != "/":  # what follows it is another name
             longer = unicodedata.normalize("NFC", path[at : end + 1])
             if len(longer) > len(composed) and not unicodedata.combining(path[end]):
                 break

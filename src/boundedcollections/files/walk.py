@@ -190,7 +190,8 @@ class Walk:
         if is_plain and is_last and not scope:
             return files, folders, None, None
         if self._ignore_files and not (is_plain and is_last):
-            outer, scope = scope, self._ignore_files.scope_in(path, scope)
+            has_git = not is_last or GIT in folders or GIT in files
+            outer, scope = scope, self._ignore_files.scope_in(path, scope, has_git=has_git)
             self._book_rules(scope, known=outer)
         files, folders = self._select(path, files, folders, scope)
         size = 0
@@ -317,8 +318,9 @@ class Walk:
     ) -> tuple[list[str], list[str]]:
         """Return what is neither always skipped nor ignored of the files and folders in `path`."""
         files, folders = self._without_skipped(files), self._without_skipped(folders)
-        if scope:
+        if scope and files:
             files = self._sift(path, files, scope, self._ignored)
+        if scope and folders:
             folders = self._sift(path, folders, scope, self._pruned)
         return files, folders
 

@@ -19,6 +19,7 @@ NEVER: Final = r"(?!)"
 
 _ANY: Final = "[^/]"
 _SPECIAL: Final = frozenset("*?[\\")
+_SPECIAL_ENDS: Final = _SPECIAL | {"]"}
 _POSIX_CLASSES: Final[dict[str, Callable[[str], bool]]] = {
     "alnum": str.isalnum,
     "alpha": str.isalpha,
@@ -65,9 +66,22 @@ def literal_length(pattern: str) -> int:
     return next((at for at, char in enumerate(pattern) if char in _SPECIAL), len(pattern))
 
 
+def literal_ending(pattern: str) -> str:
+    r"""
+    Return the plain characters that whatever matches `pattern` ends with.
+
+    >>> literal_ending("**/build/*.o"), literal_ending(r"*[ab]\cd")
+    ('.o', 'd')
+    """
+    begin = 1 + max((at for at, char in enumerate(pattern) if char in _SPECIAL_ENDS), default=-1)
+    return pattern[begin + (pattern[begin - 1 : begin] == "\\") :]
+
+
 def translate(pattern: str, *, ignore_case: bool = False) -> str:
     r"""
     Return a regular expression that matches, in full, what git matches with `pattern`.
+
+    A dot in it is meant to match anything (`re.DOTALL`).
 
     >>> bool(re.fullmatch(translate("src/**/*.py"), "src/a/b/c.py"))
     True
@@ -97,7 +111,7 @@ def translate_parted(pattern: str) -> Wildcards:
     except _Unmatchable:
         return Wildcards(NEVER, NEVER)
     if "/" not in pattern:
-        return Wildcards("(?s:.*)", _expression(tokens))
+        return Wildcards(".*", _expression(tokens))
     if tokens[-1:] == [_ANYTHING]:
         return Wildcards(_expression(tokens), f"{_ANY}*")
     ends = [at for at, token in enumerate(tokens, 1) if token in (_SLASH, _FOLDERS)]
@@ -248,7 +262,7 @@ def _expression(tokens: list[str]) -> str:
         parts.append(body if index == 0 else f"(?>{jump_of[jumps[index - 1]][0]}{body})")
     if jumps:
         parts.append(jump_of[jumps[-1]][1])
-    return f"(?s:{''.join(parts)}{_block(last, closed=False)})"
+    return f"{''.join(parts)}{_block(last, closed=False)}"
 
 
 def _block(tokens: list[str], *, closed: bool) -> str:
