@@ -1,6 +1,7 @@
 """A folder to serve, and a watch over what a server leaves behind."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -34,8 +35,11 @@ async def nothing_left() -> AsyncIterator[None]:
 
 def processes() -> set[str]:
     """The children of this process, those that only wait to be reaped included."""
-    tasks = Path("/proc/self/task")
-    return {pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread may end between the two looks
+            found.update((task / "children").read_text().split())
+    return found
 
 
 def descriptors() -> int:
