@@ -92,7 +92,7 @@ class Colour(enum.Enum):
         *(None, True, False, ..., NotImplemented, 0, 256, -5, "", chr(97), "ÿ", b"", b"ab"[:1]),
         *((), len, gc, list, str.join, list.append, blob, blob.__code__, Colour, Colour.RED),
     ],
-    ids=lambda value: repr(value)[:30],
+    ids=lambda value: repr(value)[:30].partition(" at 0x")[0],  # the same in every process
 )
 def test_what_exists_anyway_costs_only_its_slot(footprint: Meter, value: object) -> None:
     assert footprint([value, value, value]) == footprint([None, None, None])
