@@ -7,7 +7,14 @@ Batch(items=('c', 'd', 'e'), missed=2, first_seq=2, next_seq=5)
 """
 
 from boundedcollections._core.batch import Batch
-from boundedcollections._core.errors import BoundedError, Closed, Lagged, TooLarge, WouldBlock
+from boundedcollections._core.errors import (
+    BoundedError,
+    Closed,
+    Lagged,
+    LimitReached,
+    TooLarge,
+    WouldBlock,
+)
 from boundedcollections._core.events import RemovalCause
 from boundedcollections._core.ledger import Tally
 from boundedcollections._core.sizing import accelerated, deep_size, footprint
@@ -47,6 +54,7 @@ __all__ = [
     "KiB",
     "LRUStatistics",
     "Lagged",
+    "LimitReached",
     "Line",
     "LineSplitter",
     "LineStatistics",

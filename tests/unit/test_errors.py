@@ -3,11 +3,18 @@ import pickle
 
 import pytest
 
-from boundedcollections import BoundedError, Closed, Lagged, TooLarge, WouldBlock
+from boundedcollections import BoundedError, Closed, Lagged, LimitReached, TooLarge, WouldBlock
 
 
 @pytest.mark.parametrize(
-    "error", [TooLarge("cache", size=3, limit=2), Lagged(7), Closed("closed"), WouldBlock("empty")]
+    "error",
+    [
+        TooLarge("cache", size=3, limit=2),
+        LimitReached("server", reason="max_connections", limit=5, retry_after_seconds=1.5),
+        Lagged(7),
+        Closed("closed"),
+        WouldBlock("empty"),
+    ],
 )
 def test_errors_survive_a_journey_to_another_process(error: BoundedError) -> None:
     twin = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
@@ -17,5 +24,8 @@ def test_errors_survive_a_journey_to_another_process(error: BoundedError) -> Non
 
 
 def test_every_error_has_one_root_and_builtin_parents_where_they_fit() -> None:
-    assert all(issubclass(kind, BoundedError) for kind in (TooLarge, Closed, WouldBlock, Lagged))
+    assert all(
+        issubclass(kind, BoundedError)
+        for kind in (TooLarge, Closed, WouldBlock, LimitReached, Lagged)
+    )
     assert issubclass(TooLarge, ValueError)

@@ -5,6 +5,7 @@ What can go wrong, as one tree.
     ├── TooLarge (ValueError)   one thing is larger than the whole bound
     ├── Closed                  the collection has been closed
     ├── WouldBlock              a non-waiting call found nothing to take
+    ├── LimitReached            one more is refused; says which limit, and when to come back
     └── Lagged                  a strict reader missed items
 
 Errors carry their figures as attributes, so that a handler never parses a message.
@@ -69,6 +70,45 @@ class WouldBlock(BoundedError):
     ...
     boundedcollections._core.errors.WouldBlock: channel 'output' is empty
     """
+
+
+class LimitReached(BoundedError):
+    """
+    One more would have been too many; nothing was changed.
+
+    >>> error = LimitReached(
+    ...     "ConnectionLimiter 'web'", reason="max_connections", limit=100, retry_after_seconds=2.5
+    ... )
+    >>> print(error)
+    ConnectionLimiter 'web' refuses: max_connections=100 is reached; try again in 2.5 seconds
+    >>> error.reason, error.limit, error.retry_after_seconds
+    ('max_connections', 100, 2.5)
+
+    Attributes:
+        reason: which limit it was, by its name.
+        limit: its figure.
+        retry_after_seconds: when it is worth trying again, as far as can be told.
+    """
+
+    def __init__(self, where: str, *, reason: str, limit: int, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"{where} refuses: {reason}={limit} is reached; "
+            f"try again in {retry_after_seconds:.3g} seconds"
+        )
+        self.where = where
+        self.reason = reason
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        figures = (self.where, self.reason, self.limit, self.retry_after_seconds)
+        return _rebuild_limit_reached, figures
+
+
+def _rebuild_limit_reached(
+    where: str, reason: str, limit: int, retry_after_seconds: float
+) -> LimitReached:
+    return LimitReached(where, reason=reason, limit=limit, retry_after_seconds=retry_after_seconds)
 
 
 class Lagged(BoundedError):
