@@ -1,0 +1,411 @@
+"""
+What to do about memory: decided by a pure function, from one sample to the next.
+
+Three things make controllers of memory fail, and shape this one. Memory that was freed does not
+leave the process, so whoever evicts until the process has shrunk evicts everything; hence the
+collections' target follows from what they *claim*, and what the allocator keeps is known apart.
+What was evicted is filled again before the next look; hence a target falls at once and rises
+slowly, and only in calm. A threshold that is also the point of return flaps; hence each level has
+an exit of its own, and is left only after some seconds beyond it.
+"""
+
+import enum
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from boundedcollections._core.units import GiB, MiB
+
+
+class Level(enum.IntEnum):
+    """
+    How short memory is, for the process as a whole.
+
+    >>> Level.HIGH > Level.ELEVATED, str(Level.CRITICAL)
+    (True, 'critical')
+    """
+
+    NORMAL = 0
+    """There is room: collections may grow."""
+    ELEVATED = 1
+    """No collection grows any more."""
+    HIGH = 2
+    """Work that can wait should wait; garbage is collected."""
+    CRITICAL = 3
+    """New connections and reservations are refused."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """
+    What was measured at one moment.
+
+    Attributes:
+        time_seconds: when, by a clock that does not go back.
+        used_bytes: the memory of the process, or of its control group without the page cache,
+            whichever is more.
+        limit_bytes: what `used_bytes` should stay below.
+        claimed_bytes: what all collections hold together, by their own books.
+        reserved_bytes: what is reserved beside the collections.
+        stalled_percent: the share of time in which some task waited for memory, of the last ten
+            seconds (``some avg10`` of Linux); 0 where nobody can tell.
+    """
+
+    time_seconds: float
+    used_bytes: int
+    limit_bytes: int
+    claimed_bytes: int
+    reserved_bytes: int = 0
+    stalled_percent: float = 0.0
+
+    @property
+    def managed_bytes(self) -> int:
+        """What the budget knows of: claims and reservations."""
+        return self.claimed_bytes + self.reserved_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """
+    One level of the ladder, in fractions of the limit.
+
+    Attributes:
+        enter: the level begins at so much use.
+        leave: it can end at so much use, or less.
+        goal: the use that the collections' target aims at meanwhile.
+    """
+
+    enter: float
+    leave: float
+    goal: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """
+    The ladder, and how fast anything may change. The defaults suit a service of its own.
+
+    >>> PolicyConfig(goal=0.8)
+    Traceback (most recent call last):
+    ...
+    ValueError: goal must be a fraction from 0 up to 0.75, where the next level begins, got 0.8
+
+    Attributes:
+        goal: the use that the collections' target aims at in the level NORMAL, as a fraction of
+            the limit, like all that follow in `elevated`, `high` and `critical`.
+        elevated: the step to ELEVATED.
+        high: the step to HIGH.
+        critical: the step to CRITICAL.
+        calm_seconds: how long the use must have been low enough before a level is left.
+        rise_per_second: how fast the target rises in calm, as a fraction of the limit.
+        noise: changes of the use by less than this fraction of the limit change no target.
+        memory_seconds: the time in which what was learned fades: the use beside the collections
+            in calm, and the speed of growth.
+        settled_seconds: a level that nothing more can be done about for so long is not taken for
+            a shortage any more, as far as it comes from memory that only the allocator holds.
+        stalled_percent: more waiting for memory than this raises the level by one.
+        collect_from: the level from which on garbage is to be collected.
+        trim_bytes: the allocator is to be trimmed when it seems to keep more than this, or than
+            `trim_fraction` of the limit if that is less.
+        trim_fraction: see `trim_bytes`.
+        fastest_seconds: the least time between two samples.
+        pressed_seconds: the most time between two samples above NORMAL.
+        slowest_seconds: the most time between two samples.
+        log_seconds: the time between two lines in the log.
+    """
+
+    goal: float = 0.70
+    elevated: Step = Step(enter=0.75, leave=0.70, goal=0.67)
+    high: Step = Step(enter=0.85, leave=0.80, goal=0.62)
+    critical: Step = Step(enter=0.93, leave=0.90, goal=0.56)
+    calm_seconds: float = 5.0
+    rise_per_second: float = 0.02
+    noise: float = 0.01
+    memory_seconds: float = 15.0
+    settled_seconds: float = 60.0
+    stalled_percent: float = 10.0
+    collect_from: Level = Level.HIGH
+    trim_bytes: int = 64 * MiB
+    trim_fraction: float = 0.05
+    fastest_seconds: float = 0.1
+    pressed_seconds: float = 0.25
+    slowest_seconds: float = 1.0
+    log_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        above = 0.0
+        for name, step in (
+            ("elevated", self.elevated),
+            ("high", self.high),
+            ("critical", self.critical),
+        ):
+            if not above < step.enter <= 1:
+                raise ValueError(f"{name}.enter must be above {above} and at most 1, got {step}")
+            if not 0 <= step.goal <= step.leave < step.enter:
+                raise ValueError(f"{name} must have goal <= leave < enter, got {step}")
+            above = step.enter
+        if not 0 <= self.goal < self.elevated.enter:
+            raise ValueError(
+                f"goal must be a fraction from 0 up to {self.elevated.enter}, "
+                f"where the next level begins, got {self.goal}"
+            )
+
+    def step(self, level: Level) -> Step:
+        """
+        Return the step that leads to `level`; NORMAL is entered at 0.
+
+        >>> LADDER.step(Level.NORMAL)
+        Step(enter=0.0, leave=0.0, goal=0.7)
+        """
+        normal = Step(enter=0.0, leave=0.0, goal=self.goal)
+        return (normal, self.elevated, self.high, self.critical)[level]
+
+
+LADDER: Final = PolicyConfig()
+"""The default, for a service whose limit is that of its container."""
+
+ONE_GIB_SERVICE: Final = PolicyConfig(
+    goal=0.45,
+    elevated=Step(enter=500 * MiB / GiB, leave=0.45, goal=0.43),
+    high=Step(enter=0.65, leave=0.60, goal=0.43),
+    critical=Step(enter=800 * MiB / GiB, leave=0.75, goal=0.40),
+    collect_from=Level.ELEVATED,
+)
+"""For a limit of 1 GiB: garbage is collected from 500 MiB on, and 800 MiB are critical."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyState:
+    """
+    What `decide` has learned; it hands on a new one with each plan. Begin with ``PolicyState()``.
+
+    Attributes:
+        time_seconds: when the last sample was taken; None before the first.
+        used_bytes: the use it found.
+        generation: the number of the last plan.
+        level: its level.
+        calm_since: since when a lower level has been enough; None if it is not.
+        target_bytes: its target.
+        unmanaged_bytes: the estimated use beside claims and reservations.
+        least_unmanaged_bytes: the least of it ever seen.
+        touched_bytes: managed memory that has not been seen to leave the process.
+        reference_bytes: the use from which on a fall counts as memory that has left.
+        growth: the fastest growth, in bytes a second, fading with time.
+        still: since when, and at which use and managed bytes, nothing has moved; None while the
+            use is low.
+        settled_bytes: the use that is taken for granted; None if none is.
+    """
+
+    time_seconds: float | None = None
+    used_bytes: int = 0
+    generation: int = 0
+    level: Level = Level.NORMAL
+    calm_since: float | None = None
+    target_bytes: int | None = None
+    unmanaged_bytes: float = 0.0
+    least_unmanaged_bytes: float = math.inf
+    touched_bytes: int = 0
+    reference_bytes: float = math.inf
+    growth: float = 0.0
+    still: tuple[float, int, int] | None = None
+    settled_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    What is to be done until the next sample.
+
+    Attributes:
+        generation: plans are numbered; whoever has carried one out ignores older ones.
+        level: how short memory is.
+        previous: the level of the plan before.
+        target_bytes: what collections and reservations may hold together.
+        grow: whether the targets of collections may rise.
+        admit: whether new connections and reservations are to be let in.
+        collect: whether a garbage collection is wanted, if one is due.
+        trim: whether the allocator seems to keep so much that trimming is wanted, if it is due.
+        settled: whether the process is taken to stay as large as it is, nothing helping; worth
+            saying once.
+        unmanaged_bytes: the estimated use beside claims and reservations.
+        kept_bytes: what the allocator seems to keep, though the collections freed it.
+        next_seconds: when to take the next sample.
+    """
+
+    generation: int
+    level: Level
+    previous: Level
+    target_bytes: int
+    grow: bool
+    admit: bool
+    collect: bool
+    trim: bool
+    settled: bool
+    unmanaged_bytes: int
+    kept_bytes: int
+    next_seconds: float
+
+
+def decide(
+    sample: Sample, state: PolicyState, config: PolicyConfig = LADDER
+) -> tuple[Plan, PolicyState]:
+    """
+    Return what to do now, and what to remember for the next time; nothing else happens.
+
+    >>> sample = Sample(time_seconds=0.0, used_bytes=880, limit_bytes=1_000, claimed_bytes=500)
+    >>> plan, state = decide(sample, PolicyState())
+    >>> str(plan.level), plan.target_bytes, plan.admit
+    ('high', 240, True)
+
+    Pure and O(1).
+
+    Args:
+        sample: what was measured just now.
+        state: what the last call returned; ``PolicyState()`` for the first.
+        config: the ladder, and how fast anything may change.
+    """
+    elapsed = 0.0 if state.time_seconds is None else sample.time_seconds - state.time_seconds
+    elapsed = max(elapsed, 0.0)  # whatever the clock does, time does not run backwards
+    learned = _learn_use(sample, state, config, elapsed)
+    learned = _learn_settled(sample, learned, config)
+    learned = _choose_level(sample, learned, config)
+    learned = _learn_unmanaged(sample, learned, config, elapsed)
+    learned = _choose_target(sample, learned, config, elapsed)
+    kept = learned.touched_bytes - sample.managed_bytes
+    least = min(state.least_unmanaged_bytes, max(sample.used_bytes - sample.managed_bytes, 0))
+    learned = replace(
+        learned,
+        time_seconds=sample.time_seconds,
+        used_bytes=sample.used_bytes,
+        generation=state.generation + 1,
+        least_unmanaged_bytes=least,
+    )
+    seemingly_kept = sample.used_bytes - sample.managed_bytes - least
+    assert learned.target_bytes is not None
+    plan = Plan(
+        generation=learned.generation,
+        level=learned.level,
+        previous=state.level,
+        target_bytes=learned.target_bytes,
+        grow=learned.level is Level.NORMAL,
+        admit=learned.level < Level.CRITICAL,
+        collect=learned.level >= config.collect_from,
+        trim=seemingly_kept > min(config.trim_bytes, config.trim_fraction * sample.limit_bytes),
+        settled=learned.settled_bytes is not None,
+        unmanaged_bytes=int(learned.unmanaged_bytes),
+        kept_bytes=kept,
+        next_seconds=_pause(sample, learned, config),
+    )
+    return plan, learned
+
+
+def _learn_use(
+    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
+) -> PolicyState:
+    """Tell memory that has left the process from memory that was only freed in it."""
+    used, noise = sample.used_bytes, config.noise * sample.limit_bytes
+    gone = max(state.reference_bytes - used, 0) if state.time_seconds is not None else 0
+    touched = max(min(int(state.touched_bytes - gone), used), sample.managed_bytes)
+    reference = min(max(state.reference_bytes, used - noise), used)
+    rate = (used - state.used_bytes) / elapsed if elapsed else 0.0
+    faded = state.growth * math.exp(-elapsed / config.memory_seconds)
+    return replace(state, touched_bytes=touched, reference_bytes=reference, growth=max(rate, faded))
+
+
+def _learn_settled(sample: Sample, state: PolicyState, config: PolicyConfig) -> PolicyState:
+    """See whether the use stays high, although everything that can be done has been done."""
+    now, used, managed = sample.time_seconds, sample.used_bytes, sample.managed_bytes
+    noise = 2 * config.noise * sample.limit_bytes
+    is_low = used <= config.elevated.leave * sample.limit_bytes
+    settled = state.settled_bytes
+    if settled is not None and (is_low or used > settled + noise):
+        settled = None
+    still = state.still
+    if is_low or still is None or abs(used - still[1]) > noise or abs(managed - still[2]) > noise:
+        still = None if is_low else (now, used, managed)
+    elif now - still[0] >= config.settled_seconds and settled is None:
+        settled = used
+    return replace(state, still=still, settled_bytes=settled)
+
+
+def _choose_level(sample: Sample, state: PolicyState, config: PolicyConfig) -> PolicyState:
+    """Go up at once, and down when a lower level has been enough for a while."""
+    now, level = sample.time_seconds, state.level
+    enough = max(_entered(sample, state, config), _kept(sample, state, config))
+    if enough >= level:
+        return replace(state, level=enough, calm_since=None)
+    since = now if state.calm_since is None else min(state.calm_since, now)
+    if now - since < config.calm_seconds:
+        return replace(state, calm_since=since)
+    return replace(state, level=enough, calm_since=None)
+
+
+def _entered(sample: Sample, state: PolicyState, config: PolicyConfig) -> Level:
+    """Return the highest level whose entrance is reached."""
+    pressing, limit = _pressing(sample, state), sample.limit_bytes
+    level = max(at for at in Level if pressing >= config.step(at).enter * limit)
+    if state.settled_bytes is not None and sample.used_bytes >= config.high.enter * limit:
+        level = max(level, Level.ELEVATED)  # better not to grow, where nobody knows the room
+    if sample.stalled_percent > config.stalled_percent:
+        level = Level(min(level + 1, Level.CRITICAL))
+    return level
+
+
+def _kept(sample: Sample, state: PolicyState, config: PolicyConfig) -> Level:
+    """Return the highest level, up to the present one, whose exit is not reached."""
+    pressing, limit = _pressing(sample, state), sample.limit_bytes
+    return max(
+        at
+        for at in Level
+        if at is Level.NORMAL or (at <= state.level and pressing > config.step(at).leave * limit)
+    )
+
+
+def _pressing(sample: Sample, state: PolicyState) -> int:
+    """Return the use that counts: all of it, or without what only the allocator holds."""
+    if state.settled_bytes is None:
+        return sample.used_bytes
+    return sample.used_bytes - (state.touched_bytes - sample.managed_bytes)
+
+
+def _learn_unmanaged(
+    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
+) -> PolicyState:
+    """Estimate the use beside claims and reservations: slowly in calm, at once under pressure."""
+    now = max(sample.used_bytes - state.touched_bytes, 0)
+    if state.time_seconds is None:
+        estimate = float(now)
+    elif state.level is Level.NORMAL:
+        fresh = -math.expm1(-elapsed / config.memory_seconds)
+        estimate = state.unmanaged_bytes + fresh * (now - state.unmanaged_bytes)
+    else:
+        estimate = max(state.unmanaged_bytes, now)
+    return replace(state, unmanaged_bytes=estimate)
+
+
+def _choose_target(
+    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
+) -> PolicyState:
+    """Let the target fall at once, and rise slowly in calm; noise does not move it."""
+    limit = sample.limit_bytes
+    aim = config.step(state.level).goal * limit
+    wanted = int(max(aim - state.unmanaged_bytes, 0))
+    target = wanted if state.target_bytes is None else min(state.target_bytes, int(aim))
+    if wanted < target - config.noise * limit:
+        target = wanted
+    elif state.level is Level.NORMAL and wanted > target:
+        rise = config.rise_per_second * limit * min(elapsed, config.slowest_seconds)
+        target = min(wanted, target + int(rise))
+    return replace(state, target_bytes=target)
+
+
+def _pause(sample: Sample, state: PolicyState, config: PolicyConfig) -> float:
+    """Return when to look again: often enough to see the limit come, at the speed of growth."""
+    slowest = config.slowest_seconds if state.level is Level.NORMAL else config.pressed_seconds
+    headroom = max(sample.limit_bytes - sample.used_bytes, 0)
+    if headroom >= 4 * slowest * state.growth:
+        return slowest
+    return max(headroom / (4 * state.growth), config.fastest_seconds)
