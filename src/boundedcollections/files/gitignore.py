@@ -49,7 +49,7 @@ class _Line(NamedTuple):
 
 class Sifted(NamedTuple):
     """
-    Names of one folder, by what rules say about them.
+    Names of one folder, in no particular order, by what rules say about them.
 
     Attributes:
         kept: the rules re-include them.
@@ -67,8 +67,11 @@ class IgnoreRules:
     The patterns of one ignore file; whatever its content, it is valid.
 
     >>> rules = IgnoreRules(b"*.log\n!keep.log\n/build/\n")
-    >>> rules.sift(["a.log", "a.py", "build", "keep.log"], "", is_folder=False)
-    Sifted(kept=['keep.log'], ignored=['a.log'], undecided=['a.py', 'build'])
+    >>> kept, ignored, undecided = rules.sift(
+    ...     ["a.log", "a.py", "build", "keep.log"], "", is_folder=False
+    ... )
+    >>> kept, ignored, sorted(undecided)  # in no particular order
+    (['keep.log'], ['a.log'], ['a.py', 'build'])
 
     Attributes:
         bytes: what they take in memory, at most.
