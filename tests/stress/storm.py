@@ -13,6 +13,21 @@ for_a_while = pytest.mark.parametrize(
 )
 
 
+PATIENCE_SECONDS = 60.0
+"""How much longer than wanted a busy machine may take until what a test looks for has happened."""
+
+
+def going_on(seconds: float, seen: Callable[[], bool]) -> Callable[[], bool]:
+    """Return whether to go on: for so long, and on a busy machine until all has been seen."""
+    start = time.monotonic()
+
+    def go_on() -> bool:
+        spent = time.monotonic() - start
+        return spent < seconds or (spent < seconds + PATIENCE_SECONDS and not seen())
+
+    return go_on
+
+
 @contextlib.contextmanager
 def switching_often() -> Iterator[None]:
     interval = sys.getswitchinterval()
@@ -23,8 +38,14 @@ def switching_often() -> Iterator[None]:
         sys.setswitchinterval(interval)
 
 
-def storm(*actors: Callable[[], object], seconds: float) -> int:
-    """Let every actor act again and again in a thread of its own; return how often they did."""
+def storm(
+    *actors: Callable[[], object], seconds: float, seen: Callable[[], bool] = lambda: True
+) -> int:
+    """
+    Let every actor act again and again in a thread of its own; return how often they did.
+
+    It goes on until everyone has acted, and `seen` what the test is about.
+    """
     failures: list[BaseException] = []
     acts = [0] * len(actors)
     over = threading.Event()
@@ -44,8 +65,8 @@ def storm(*actors: Callable[[], object], seconds: float) -> int:
     with switching_often():
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + seconds
-        while not over.is_set() and time.monotonic() < deadline:
+        go_on = going_on(seconds, lambda: all(acts) and seen())
+        while not over.is_set() and go_on():
             over.wait(0.01)
         over.set()
         for thread in threads:

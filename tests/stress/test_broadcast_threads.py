@@ -110,7 +110,11 @@ def test_every_reader_in_every_loop_gets_each_item_or_is_told_of_the_gap(seconds
     witnesses = [Witness(hub, lazy=number % 2 == 1) for number in range(6)]
 
     with followed(witnesses):
-        storm(sender(), sender(), skip, hub.statistics, seconds=seconds)
+        storm(
+            *(sender(), sender(), skip, hub.statistics),
+            seconds=seconds,
+            seen=lambda: any(witness.missed > skipped for witness in witnesses),
+        )
         hub.close()
 
     check_invariants(hub)
@@ -150,7 +154,7 @@ def test_from_history_to_live_there_is_no_hole_and_no_duplicate(seconds: float) 
         first = batch.first_seq
         assert numbers == list(range(first, first + len(numbers)))
 
-    storm(write, join, join, seconds=seconds)
+    storm(write, join, join, seconds=seconds, seen=lambda: live > 0 < came_in_between)
     assert live > 0
     assert came_in_between > 0
 

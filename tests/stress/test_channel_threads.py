@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from stress.storm import for_a_while, storm, switching_often
+from stress.storm import for_a_while, going_on, storm, switching_often
 
 from boundedcollections import Closed, RemovalCause
 from boundedcollections.channel import DropOldestChannel
@@ -88,7 +88,11 @@ def test_every_item_of_many_senders_is_received_or_told_as_a_gap_in_its_place(
     witness = Witness(channel)
     reading = threading.Thread(target=witness.run)
     reading.start()
-    storm(sender("a"), sender("b"), sender("c"), channel.statistics, seconds=seconds)
+    storm(
+        *(sender("a"), sender("b"), sender("c"), channel.statistics),
+        seconds=seconds,
+        seen=lambda: witness.cancellations > 0,
+    )
     channel.close()
     reading.join(30)
     assert not reading.is_alive()
@@ -155,8 +159,8 @@ def test_a_signal_handler_may_send_while_the_same_thread_sends(seconds: float) -
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
         try:
             with switching_often():
-                deadline = time.monotonic() + seconds
-                while time.monotonic() < deadline:
+                go_on = going_on(seconds, lambda: handled > 10)
+                while go_on():
                     channel.send("from the thread")
                     sent += 1
         finally:
@@ -243,7 +247,7 @@ def test_a_loop_that_is_closed_under_its_receiver_harms_no_sender(seconds: float
         assert steps is not None
         steps.close()
 
-    storm(send, send, live_and_die, seconds=seconds)
+    storm(send, send, live_and_die, seconds=seconds, seen=lambda: received > 0 < left_asleep)
     check_invariants(channel)
     assert received == channel.statistics().received > 0
     assert left_asleep > 0

@@ -1,14 +1,13 @@
 import random
 import signal
 import threading
-import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import pytest
 from interruptions import untraced
-from stress.storm import for_a_while, storm, switching_often
+from stress.storm import for_a_while, going_on, storm, switching_often
 
 from boundedcollections import SizeAwareLRU
 from boundedcollections.testing import check_invariants
@@ -116,10 +115,10 @@ def test_signals_that_raise_leave_the_lock_free_and_the_totals_right(seconds: fl
     cache: SizeAwareLRU[int, str] = SizeAwareLRU(max_bytes=6_000, sizeof=weigh)
     previous = signal.signal(signal.SIGVTALRM, ring)
     rung = 0
-    deadline = time.monotonic() + seconds
+    go_on = going_on(seconds, lambda: rung > 10)
     try:
         with untraced():
-            while time.monotonic() < deadline:
+            while go_on():
                 try:
                     signal.setitimer(signal.ITIMER_VIRTUAL, random.uniform(1e-5, 3e-4))
                     while True:
