@@ -27,6 +27,7 @@ from boundedcollections.broadcast import (
     Subscription,
     SubscriptionStatistics,
 )
+from boundedcollections.buffers import BufferPool, BufferPoolStatistics
 from boundedcollections.channel import ChannelStatistics, DropOldestChannel
 from boundedcollections.files.index import IndexStatistics, ReplaceOnIndex
 from boundedcollections.files.search import FileMatch, FileMatches
@@ -41,6 +42,8 @@ __all__ = [
     "BoundedHistory",
     "Broadcast",
     "BroadcastStatistics",
+    "BufferPool",
+    "BufferPoolStatistics",
     "ChannelStatistics",
     "Closed",
     "DropOldestChannel",
