@@ -33,6 +33,7 @@ from boundedcollections.files.index import IndexStatistics, ReplaceOnIndex
 from boundedcollections.files.search import FileMatch, FileMatches
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.history import BoundedHistory, HistoryStatistics
+from boundedcollections.limiter import ConnectionLimiter, LimiterStatistics
 from boundedcollections.lines import Line, LineSplitter, LineStatistics
 from boundedcollections.lru import LRUStatistics, SizeAwareLRU
 
@@ -46,6 +47,7 @@ __all__ = [
     "BufferPoolStatistics",
     "ChannelStatistics",
     "Closed",
+    "ConnectionLimiter",
     "DropOldestChannel",
     "FileMatch",
     "FileMatches",
@@ -58,6 +60,7 @@ __all__ = [
     "LRUStatistics",
     "Lagged",
     "LimitReached",
+    "LimiterStatistics",
     "Line",
     "LineSplitter",
     "LineStatistics",

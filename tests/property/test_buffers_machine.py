@@ -1,6 +1,5 @@
 """Whatever is done with its leases, a pool lends what a plain count says, and nothing else."""
 
-import gc
 import warnings
 
 from hypothesis import strategies as st
@@ -43,7 +42,7 @@ class Pool(RuleBasedStateMachine):
 
     @precondition(lambda self: self.leases)
     @rule(which=st.integers(0), viewed=st.booleans())
-    def release(self, which: int, viewed: bool) -> None:  # noqa: FBT001  # hypothesis draws it
+    def release(self, which: int, viewed: bool) -> None:  # hypothesis draws it
         lease = self.leases.pop(which % len(self.leases))
         if viewed:
             self.views.append(lease.buffer[3:5])
@@ -58,7 +57,6 @@ class Pool(RuleBasedStateMachine):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             del self.leases[which % len(self.leases)]
-            gc.collect()
         self.leaked += 1
 
     @precondition(lambda self: self.views)
