@@ -34,7 +34,7 @@ from boundedcollections.files.search import FileMatch, FileMatches
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.history import BoundedHistory, HistoryStatistics
 from boundedcollections.limiter import ConnectionLimiter, LimiterStatistics
-from boundedcollections.lines import Line, LineSplitter, LineStatistics
+from boundedcollections.lines import Line, LineSplitter, LineStatistics, read_lines
 from boundedcollections.lru import LRUStatistics, SizeAwareLRU
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "accelerated",
     "deep_size",
     "footprint",
+    "read_lines",
 ]
 
 

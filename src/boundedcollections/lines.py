@@ -8,12 +8,19 @@ stream goes on.
 """
 
 import codecs
+import contextlib
 import threading
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from boundedcollections._core.errors import Closed
+from boundedcollections._core.pipes import Buffers, Pipe, chunks
 from boundedcollections._core.units import positive_int
+
+_MANY_LINES: Final = 256
+"""A chunk with more lines than that is split piece by piece: a line costs more than its break."""
+_PIECE_BYTES: Final = 1_024
 
 
 class Line(NamedTuple):
@@ -301,3 +308,68 @@ class LineSplitter:
 
 def _raw_line(kept: bytes, size: int, ends_with_cr: bool) -> _RawLine:
     return _RawLine(kept, size - ends_with_cr, 1 + ends_with_cr)
+
+
+async def read_lines(pipe: Pipe, pool: Buffers, max_line_bytes: int) -> AsyncGenerator[Line, None]:
+    r"""
+    Iterate over the lines that come out of `pipe`, until its end.
+
+    >>> import asyncio, sys
+    >>> from boundedcollections import BufferPool
+    >>> async def main():
+    ...     pool = BufferPool(max_buffers=4)
+    ...     code = "print('hello'); print('x' * 200_000)"
+    ...     child = await asyncio.create_subprocess_exec(
+    ...         sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    ...     )
+    ...     async for line in read_lines(child.stdout, pool, 8):
+    ...         print(line)
+    ...     return await child.wait()
+    >>> asyncio.run(main())
+    Line(text='hello', size=5, truncated=False)
+    Line(text='xxxxxxxx', size=200000, truncated=True)
+    0
+
+    **However long a line is**, reading goes on: a long one is cut at `max_line_bytes` and told once,
+    with its true length. (The ``readline`` of asyncio raises at 64 KiB, and loses what it has read.)
+
+    **Memory** for each pipe: `max_line_bytes` of an unfinished line and an eighth, the line that is
+    being delivered, and what was read of the pipe but not split yet, at most one buffer. Buffers
+    are lent for the moment of reading, so a pool of one serves all pipes of an event loop.
+
+    **When the consumer is slow**, nothing more is read, the pipe fills, and whoever writes to it
+    waits. A consumer that stops before the end leaves the rest in the pipe, unless it closes that,
+    and loses what was read of an unfinished line.
+
+    **Tasks**: one at a time may read a pipe. A task that is cancelled ends the iteration. It runs
+    in asyncio; with plain descriptors in trio, too.
+
+    Args:
+        pipe: an asyncio ``StreamReader``, such as the ``stdout`` of a subprocess; or a descriptor,
+            or what has a ``fileno()``, of a pipe, a socket, a terminal or a file. What a file
+            object of Python has read ahead is not seen. It is not closed at the end.
+        pool: a `BufferPool`.
+        max_line_bytes: the longest line that is given out whole; the line break is not counted.
+
+    Raises:
+        TypeError: `max_line_bytes` is not an integer.
+        ValueError: `max_line_bytes` is below 1.
+        Closed: the pool was closed.
+        OSError: the pipe cannot be read.
+    """
+    splitter = LineSplitter(max_line_bytes)
+    async with contextlib.aclosing(chunks(pipe, pool)) as found:
+        async for chunk in found:
+            for piece in _pieces(chunk):
+                for line in splitter.feed(piece):
+                    yield line
+    tail = splitter.close()
+    if tail is not None:
+        yield tail
+
+
+def _pieces(chunk: bytes) -> Iterator[bytes]:
+    """Cut a chunk that has very many lines."""
+    step = _PIECE_BYTES if chunk.count(b"\n") > _MANY_LINES else len(chunk)
+    for start in range(0, len(chunk), step):
+        yield chunk[start : start + step]
