@@ -64,7 +64,7 @@ def test_a_document_is_measured_in_a_small_part_of_its_own_memory(meter: Any, re
     finally:
         tracemalloc.stop()
     assert size > 1_000 * records
-    assert peak < 200_000
+    assert peak < 200_000 + 10 * records  # the longest list is read from a copy
 
 
 @pytest.mark.parametrize("times", [300, pytest.param(1_000_000, marks=pytest.mark.long)])

@@ -67,6 +67,20 @@ def change_set(value: set[Any], rng: random.Random) -> None:
     value.discard(rng.randrange(CHANGING) * 1000)
 
 
+def turn_list(value: list[Any]) -> None:
+    value[:] = value[1:] + value[:1]
+
+
+def turn_dict(value: dict[Any, Any]) -> None:
+    # What stays is behind entries that come and go, so that it moves whenever the table is rebuilt.
+    key = next(iter(value))
+    if isinstance(key, int):
+        del value[key]
+        value[key + CHANGING] = None
+    else:
+        value[key] = value.pop(key)
+
+
 def run(change: Callable[[], object], measure: Callable[[], object], seconds: float) -> None:
     """Let two threads change and two measure, for so long."""
     end = time.monotonic() + seconds
@@ -127,6 +141,39 @@ def test_what_stays_is_counted_in_every_figure(
         assert 3 * FIXED < meter(value) < 3 * FIXED + CHANGING * 1_000
 
     run(change_one, measure, seconds)
+
+
+@pytest.mark.parametrize("seconds", SECONDS)
+@pytest.mark.parametrize("length", [10, 1_000])
+def test_items_that_others_move_within_a_list_are_counted(
+    meter: Any, seconds: float, length: int
+) -> None:
+    value = [bytes(100 + i % 2) for i in range(length)]
+    sizes = {meter(value)}
+
+    def measure() -> None:
+        assert {meter(value)} == sizes
+
+    run(lambda: turn_list(value), measure, seconds)
+
+
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_entries_are_counted_while_others_come_and_go_at_the_same_length(
+    meter: Any, seconds: float
+) -> None:
+    value: dict[Any, Any] = dict.fromkeys(range(CHANGING // 4))
+    value |= {str(i): bytes(FIXED + i) for i in range(10)}
+    lock = threading.Lock()
+
+    def change() -> None:
+        with lock:
+            turn_dict(value)
+
+    def measure() -> None:
+        # One entry may be out of the dict for a moment, never two.
+        assert 9 * FIXED < meter(value) < 10 * FIXED + 60_000
+
+    run(change, measure, seconds)
 
 
 @pytest.mark.parametrize("seconds", SECONDS)

@@ -381,20 +381,45 @@ def test_a_container_that_grows_meanwhile_is_measured_again(
     assert sum(map(len, keep)) + BIG < deep_size(value) <= deep_size(value)
 
 
+def turn(value: Any) -> None:
+    """Move the first item behind the last; the length stays."""
+    if isinstance(value, list):
+        value.append(value.pop(0))
+    else:
+        key = next(iter(value))
+        value[key] = value.pop(key)
+
+
+@pytest.mark.parametrize("items", [5, 25, 5000])
+@pytest.mark.parametrize("make", [list, lambda items: dict(enumerate(items))])
+def test_items_that_move_within_a_container_meanwhile_are_counted(
+    deep_size: Meter, items: int, make: Any
+) -> None:
+    members = [(Meddler(lambda: turn(value)), bytes(1000)) for _ in range(items)]
+    value = make([leaf for pair in members for leaf in pair])
+    assert deep_size(value) > 1000 * items
+
+
 def test_a_value_that_never_stands_still_is_measured_all_the_same(deep_size: Meter) -> None:
     value: list[Any] = [big()]
     value.append(Meddler(lambda: value.append(None), times=10**9))
     assert BIG < deep_size(value) < BIG + 1_000
 
 
-def test_a_value_that_cannot_even_be_copied_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    def disturbed(*_: object) -> int:
+def test_a_value_that_cannot_even_be_copied_is_refused_not_counted_in_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts: list[int] = []
+
+    def disturbed(_obj: object, _ceiling: float, single: int) -> int:
+        attempts.append(single)
         raise RuntimeError
 
     monkeypatch.setattr(_deep, "walk", disturbed)
-    before = sizing_fallbacks()
-    assert _deep.measure([], 100) == pympler_size([])
-    assert sizing_fallbacks().estimated == before.estimated + 1
+    with pytest.raises(RuntimeError, match="list'> cannot be measured: it has changed in each of"):
+        _deep.measure([], 100)
+    assert set(attempts[1:]) == {_walking.BY_ID}
+    assert len(attempts) > 50
 
 
 def test_a_stack_without_room_is_the_callers_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,7 +620,7 @@ def test_a_count_that_misses_a_second_reference_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(_walking, "_references_of_one_slot", lambda: _deep.SINGLE + 1)
+        patch.setattr(_walking, "_references_in_a_copy", lambda: _deep.SINGLE + 1)
         assert _walking.trusted(_deep.walk) == _walking.BY_ID
     assert _walking.trusted(_deep.walk) == _deep.SINGLE
     monkeypatch.setattr(_walking, "_IN_BLOCK", _walking._IN_BLOCK + 1)

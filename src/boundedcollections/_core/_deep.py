@@ -7,7 +7,6 @@ document passes; sizes of exact builtin types from ``T.__sizeof__``, at a fracti
 """
 
 import sys
-from collections.abc import Iterable
 from sys import getrefcount
 from types import ModuleType
 from typing import Any, Final
@@ -18,12 +17,11 @@ from boundedcollections._core._walking import (
     BY_ID,
     PLAIN,
     SHORT,
-    Blocks,
     Disturbed,
-    blocks_of,
-    copy_of,
     is_plain,
+    keys_of,
     measured,
+    take,
     tally,
     trusted,
 )
@@ -53,12 +51,12 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
     """Return the bytes of `obj` and all that it refers to: a `Walk`."""
     seen: dict[int, Any] = {}  # holds the objects: an id that is in use is not given out again
     readers: Readers = {}
-    pending: list[Any] = []  # what is counted itself, but not yet what it contains
-    push, pop = pending.append, pending.pop
-    total = length = 0
-    container: Any = ()
+    pending: list[Any] = []  # what is counted itself, but not yet what it holds
+    push = pending.append
+    total = 0
     # pympler counts what a module holds if it is the whole value, but not inside of one
-    items: Iterable[Any] = (obj,) if type(obj) is not ModuleType else _module_items(obj)
+    items: list[Any] = [obj] if type(obj) is not ModuleType else _module_items(obj)
+    tables: list[dict[Any, Any]] = []
     unique = BY_ID  # an object with more references than this may be met again
     while True:
         for x in items:
@@ -88,55 +86,33 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
             elif kind is bool:
                 total += 32
             else:
-                flat, held, contents, direct = take_apart(x, readers, single == BY_ID)
+                flat, objects, direct = take_apart(x, readers, single == BY_ID)
                 if not direct and single != BY_ID:
                     raise Disturbed
                 total += flat
-                if held:
-                    push(iter(held))
-                if contents is not None:
-                    push(Blocks(list(contents) if single == BY_ID else contents))
-        if len(container) != length:
-            raise Disturbed
-        if total > ceiling or not pending:
-            return total
-        container = pop()
-        kind = type(container)
-        if kind is dict or kind is list or kind is tuple:
-            if single == BY_ID:
-                items = copy_of(container)
-                container = ()
-                continue
-            length = len(container)
-            if length > SHORT:
-                push(blocks_of(container))
-                items = ()
-                continue
-            unique = single
-            if kind is not dict:
-                items = container
-                continue
-            items = container.values()
-            for key in container:  # mostly shared, so by id at once
+                if objects:
+                    push(objects)
+                objects = ()  # or this name would hold them once more
+        items = []
+        unique = single
+        if tables:
+            for key in keys_of(tables):  # mostly shared, so by id at once
                 i = id(key)
                 if i not in seen:
                     if type(key) is str:
                         seen[i] = key
                         total += (_str_bytes(key) + 7) & -8
                     else:
-                        push(iter((key,)))
-            continue
-        if kind is Blocks:
-            block = items = container.take()
-            if block:
-                push(container)
-                if single > 0 and (plain := _sum_of_plain(block)):
-                    total += plain
-                    items = ()
-        else:
-            items = container
-        unique = single + 1 if single > 0 else BY_ID  # the tuple, or the block, is one more
-        container, length = (), 0
+                        items.append(key)
+            tables = []
+            if items:
+                continue
+        if total > ceiling or not pending:
+            return total
+        items, tables, _ = take(pending)
+        if single > 0 and len(items) > SHORT and (plain := _sum_of_plain(items)):
+            total += plain
+            items = []
 
 
 def _module_items(module: ModuleType) -> list[Any]:

@@ -12,9 +12,9 @@ import struct
 import sys
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from gc import get_referents
-from itertools import chain
+from itertools import repeat
 from sys import getrefcount
 from typing import Any, Final
 
@@ -36,12 +36,11 @@ from boundedcollections._core._walking import (
     OF_LOOP,
     PLAIN,
     SHORT,
-    Blocks,
-    Disturbed,
-    blocks_of,
-    copy_of,
+    Rest,
     is_plain,
+    keys_of,
     measured,
+    take,
     trusted,
 )
 from boundedcollections._core.tables import allocated
@@ -50,11 +49,8 @@ _POINTER = struct.calcsize("P")
 
 # ── one object ──────────────────────────────────────────────────────────────────────────────
 
-Opened = tuple[int, list[Any], Iterable[Any] | None]
-"""
-What is spent on one object itself; the objects it refers to, which the list holds once more; and
-those it contains, or None: an iterator, or `Blocks` of a long container.
-"""
+Opened = tuple[int, list[Any]]
+"""What is spent on one object itself, and what it refers to, which the list holds once more."""
 
 Opener = Callable[[Any], Opened]
 Openers = dict[int, tuple[Opener, type]]
@@ -74,21 +70,21 @@ _deque_block = deque().__sizeof__() - _basicsize_of(deque)
 
 def _make_opener(kind: type) -> Opener:  # noqa: PLR0911  # one line for each sort of type
     if issubclass(kind, _CODE):
-        return lambda _obj: (0, [], None)
+        return lambda _obj: (0, [])
     spent = _make_spent(kind)
     if id(kind) in _ITEMS:
-        return lambda obj: (spent(obj), [], Blocks(obj) if len(obj) > SHORT else iter(obj))
+        return lambda obj: (spent(obj), [*obj])
     if id(kind) in _MAPPINGS:
-        return _mapping_opener(spent)
+        return lambda obj: (spent(obj), [*dict.keys(obj), *dict.values(obj)])
     if issubclass(kind, dict):  # the collector does not see its keys if all of them are str
-        return lambda obj: (spent(obj), [*get_referents(obj), *dict.__iter__(obj)], None)
+        return lambda obj: (spent(obj), [*get_referents(obj), *dict.keys(obj)])
     if array := numpy_array_in(kind):
         own = [namespace_of(array).get(name) for name in ("base", "dtype", "flat")]
         if all(type(descriptor) is types.GetSetDescriptorType for descriptor in own):
             return _array_opener(own, spent)
     if _has_values(kind):
         return _instance_opener(kind)
-    return lambda obj: (spent(obj), get_referents(obj), None)
+    return lambda obj: (spent(obj), get_referents(obj))
 
 
 _opener_of = ClassCache(_make_opener)
@@ -159,8 +155,8 @@ def _instance_opener(kind: type) -> Opener:
         # The values have one place more than there are attributes; the class makes up for it.
         places = min(max(len(referents) - slots, 1), _PLACES)
         if slots and places <= _A_DICT_AND_THE_CLASS and any(type(r) is dict for r in referents):
-            return allocated(head), referents, None  # a dict has taken the place of the values
-        return spent_on[places], referents, None
+            return allocated(head), referents  # a dict has taken the place of the values
+        return spent_on[places], referents
 
     return open_up
 
@@ -172,20 +168,12 @@ def _instance_spent(head: int, places: int, *, inline: bool) -> int:
     return allocated(head) + allocated(order + places * _POINTER)
 
 
-def _mapping_opener(spent: Callable[[Any], int]) -> Opener:
-    def open_up(obj: Any) -> Opened:
-        contents = chain(dict.__iter__(obj), dict.values(obj))
-        return spent(obj), [], Blocks(contents) if len(obj) > SHORT else contents
-
-    return open_up
-
-
 def _array_opener(own: list[Any], spent: Callable[[Any], int]) -> Opener:
     base_of, dtype_of, items_of = (descriptor.__get__ for descriptor in own)
 
     def open_up(obj: Any) -> Opened:
-        items = Blocks(items_of(obj)) if dtype_of(obj).kind == "O" else None
-        return spent(obj), [base_of(obj), *get_referents(obj)], items
+        items = items_of(obj) if dtype_of(obj).kind == "O" else ()
+        return spent(obj), [base_of(obj), *get_referents(obj), *items]
 
     return open_up
 
@@ -209,6 +197,9 @@ def open_up(obj: Any, openers: Openers) -> Opened:
 
 _WIDELY = 7
 """A str with more references than this is divided among them."""
+
+_OF_LOOP_AND_COPY = OF_LOOP + 1
+_WIDELY_IN_SLOTS = _OF_LOOP_AND_COPY + _WIDELY
 
 # What exists in every process anyway. Whatever keeps it is a reference more, so it is never
 # certified, and found here.
@@ -239,18 +230,6 @@ _list_bytes = list.__sizeof__
 _tuple_bytes = tuple.__sizeof__
 
 
-_NOTHING: list[Any] = []
-
-
-class _Held:
-    """What an object refers to, waiting to be visited."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: list[Any]) -> None:
-        self.items = items
-
-
 def measure(obj: Any, ceiling: float) -> int:
     """Return what is spent on `obj` and all it refers to, or any figure above `ceiling`."""
     return measured(walk, SINGLE, obj, ceiling) or estimate(obj)
@@ -266,27 +245,29 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
     """Return what is spent on `obj` and all it refers to: a `Walk`."""
     seen: dict[int, Any] = {}  # holds the objects: an id that is in use is not given out again
     openers: Openers = {}
-    pending: list[Any] = []  # what is counted itself, but not yet what it contains
-    push, pop = pending.append, pending.pop
-    total = length = 0
+    pending: list[Any] = []  # what is counted itself, but not yet what it holds
+    push = pending.append
+    total = 0
     shares = 0.0
-    container: Any = ()
-    items: Iterable[Any] = (obj,)
+    counts: Counter[int] | None = None
+    rest: Rest | None = None
+    items = [obj]
+    tables: list[dict[Any, Any]] = []
     unique = BY_ID  # an object with more references than this may be met again
     widely: float = math.inf  # a str with more references is divided; not so the value itself
-    widely_in_slots = OF_LOOP + _WIDELY
     while True:
         for x in items:
             references = getrefcount(x)
             if references > unique:
-                if (
-                    references > widely
-                    and type(x) is str
-                    and (references > widely + 1 or id(x) not in seen)  # which is a reference
-                ):
-                    shares += _str_bytes(x) / (references - widely + _WIDELY)
-                    continue
                 i = id(x)
+                if references > widely and type(x) is str and i not in _FREE:
+                    if counts is None:
+                        counts = rest.counts(items) if rest else Counter(map(id, items))
+                    times = counts.pop(i, 0)
+                    others = references - OF_LOOP - times
+                    if others > _WIDELY + (i in seen):  # which is a reference
+                        shares += times * _str_bytes(x) / others
+                        continue
                 if i in seen or i in _FREE:
                     continue
                 seen[i] = x
@@ -310,48 +291,51 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
                 total += allocated(_tuple_bytes(x) + GC_HEADER)
                 push(x)
             else:
-                spent, held, contents = open_up(x, openers)
+                spent, objects = open_up(x, openers)
                 total += spent
-                if held:
-                    push(_Held(held))
-                if contents is not None:
-                    push(_Held(list(contents)) if single == BY_ID else contents)
-        if len(container) != length:
-            raise Disturbed
+                if objects:
+                    push(objects)
+                objects = []  # or this name would hold them once more
+        items = []
+        unique = single
+        widely = _WIDELY_IN_SLOTS
+        counts = None
+        if tables:
+            x = None  # or this name would hold a str once more
+            spent, share = _spent_on_keys(keys_of(tables), seen, items)
+            total += spent
+            shares += share
+            tables = []
+            if items:
+                continue
         if total > ceiling or not pending:
             return int(total + shares)
-        container = pop()
-        kind = type(container)
-        if kind is dict or kind is list or kind is tuple:
-            if single == BY_ID:
-                items = block = copy_of(container)
-                widely = widely_in_slots + len(block)
-                container = ()
-                continue
-            length = len(container)
-            if length > SHORT:
-                push(blocks_of(container))
-                items = ()
-                continue
-            unique = single
-            widely = widely_in_slots
-            items = chain(container, container.values()) if kind is dict else container
+        items, tables, rest = take(pending)
+        if single > 0 and len(items) > SHORT and (plain := _sum_of_plain(items)):
+            total += plain
+            items = []
+
+
+def _spent_on_keys(keys: list[Any], seen: dict[int, Any], others: list[Any]) -> tuple[int, float]:
+    """Return what is spent on keys that are str, and shares of them; the rest joins `others`."""
+    ids = [*map(id, keys)]
+    distinct = dict(zip(ids, keys, strict=True))
+    keys.clear()  # each is left with one reference of ours
+    total = 0
+    shares: dict[int, float] = {}
+    for key in distinct.values():
+        if type(key) is not str:
+            others.append(key)
             continue
-        if kind is Blocks:
-            items = block = container.take()
-            if block:
-                push(container)
-                if single > 0 and (plain := _sum_of_plain(block)):
-                    total += plain
-                    items = ()
-        elif kind is _Held:
-            items = block = container.items
-        else:  # an iterator, which holds nothing
-            items, block = container, _NOTHING
-        # A block is one reference more; or many more, of a string that it holds many times.
-        unique = single + bool(block) if single > 0 else BY_ID
-        widely = widely_in_slots + len(block)
-        container, length = (), 0
+        i = id(key)
+        size = _str_bytes(key)
+        references = getrefcount(key) - _OF_LOOP_AND_COPY
+        if references > _WIDELY and references > _WIDELY + (i in seen):
+            shares[i] = size / references
+        elif i not in seen and i not in _FREE:
+            seen[i] = key
+            total += (size + 15) & -16 if size <= _SMALL else (size + 23) & -16
+    return total, sum(map(shares.get, ids, repeat(0.0))) if shares else 0.0
 
 
 def _sum_of_plain(block: list[Any]) -> int:

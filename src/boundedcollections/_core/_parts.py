@@ -13,7 +13,7 @@ import struct
 import types
 import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from gc import get_referents
 from itertools import chain
@@ -30,16 +30,16 @@ from boundedcollections._core._classes import (
     mro_of,
     numpy_array_in,
 )
-from boundedcollections._core._walking import SHORT, tally
+from boundedcollections._core._walking import tally
 
-Parts = tuple[int, tuple[Any, ...], Iterable[Any] | None, bool]
+Parts = tuple[int, Sequence[Any], bool]
 """
 One object taken apart:
 
 - its own bytes, in multiples of 8;
-- the few objects that it leads to, each held once more by this tuple;
-- the objects that it contains, any number of them, or None;
-- whether all of these sit in slots of its own. What the code of its class returned may sit in
+- the objects that it refers to, which this list or tuple holds once more; what is in a container
+  has been taken by one C call, in which no other thread has a turn;
+- whether each of these sits in a slot of its own. What the code of its class returned may sit in
   one slot, elsewhere, and be met there again; then a count of references proves nothing.
 """
 
@@ -57,8 +57,7 @@ def take_apart(obj: Any, readers: Readers, patient: bool) -> Parts:
         patient: whether to estimate an object whose code raises.
 
     Raises:
-        RuntimeError: not with `patient`. Most often a container says so that another thread
-            changed it; the caller tries again, patiently.
+        RuntimeError: not with `patient`. The caller tries again, patiently.
     """
     kind = type(obj)
     key = id(kind)
@@ -73,7 +72,7 @@ def take_apart(obj: Any, readers: Readers, patient: bool) -> Parts:
         if not patient:
             raise RuntimeError(f"an instance of {kind!r} cannot be read") from error
     tally.add(estimated=1)
-    return shell(obj), tuple(get_referents(obj)), None, False
+    return shell(obj), get_referents(obj), False
 
 
 def _ask_pympler(obj: Any) -> Parts:
@@ -82,9 +81,9 @@ def _ask_pympler(obj: Any) -> Parts:
     tally.add(asked=1)
     flat = asizeof.flatsize(obj, align=8)
     if isinstance(obj, types.ModuleType):
-        return flat, (), None, True
+        return flat, (), True
     referents = tuple(asizeof.refs(obj) or ())
-    return flat, referents, None, all(referent is None for referent in referents)
+    return flat, referents, all(referent is None for referent in referents)
 
 
 def shell(obj: Any) -> int:
@@ -104,33 +103,28 @@ def _aligned(size: int) -> int:
 
 
 def _leaf(obj: Any) -> Parts:
-    return (getsizeof(obj) + 7) & -8, (), None, True
+    return (getsizeof(obj) + 7) & -8, (), True
 
 
 def _nothing(_obj: Any) -> Parts:
-    return 0, (), None, True
+    return 0, (), True
 
 
-def _items(obj: Collection[Any]) -> Parts:
-    if len(obj) > SHORT:
-        return _aligned(getsizeof(obj)), (), iter(obj), True
-    return _aligned(getsizeof(obj)), tuple(obj), None, True
+def _items(obj: Iterable[Any]) -> Parts:
+    return (getsizeof(obj) + 7) & -8, [*obj], True
 
 
 def _keys_and_values(obj: dict[Any, Any]) -> Parts:
-    # by dict's own iterators: those of an OrderedDict would hash its keys
-    if dict.__len__(obj) > SHORT:
-        contents = chain(dict.__iter__(obj), dict.values(obj))
-        return _aligned(getsizeof(obj)), (), contents, True
-    return _aligned(getsizeof(obj)), (*dict.__iter__(obj), *dict.values(obj)), None, True
+    # by dict's own iterators, from their first item on: those of an OrderedDict would hash its keys
+    return (getsizeof(obj) + 7) & -8, [*dict.keys(obj), *dict.values(obj)], True
 
 
 def _pairs(obj: Any) -> Parts:
-    return _aligned(getsizeof(obj)), tuple(chain.from_iterable(obj.items())), None, False
+    return _aligned(getsizeof(obj)), [*chain.from_iterable(obj.items())], False
 
 
 def _buffer(obj: memoryview) -> Parts:
-    return _aligned(getsizeof(obj)), (obj.obj,), None, False  # one reference serves many views
+    return _aligned(getsizeof(obj)), (obj.obj,), False  # one reference serves many views
 
 
 _BY_RULE: dict[Reader, tuple[type, ...]] = {
@@ -239,20 +233,16 @@ def _instance_reader(held: list[str], asked: list[str], container: Any) -> Reade
     attributes = _attributes_reader(held)
     if not asked and container is None:
         if held == ["__dict__"]:
-            return lambda obj: ((getsizeof(obj) + 7) & -8, (obj.__dict__,), None, True)
-        return lambda obj: ((getsizeof(obj) + 7) & -8, attributes(obj), None, True)
+            return lambda obj: ((getsizeof(obj) + 7) & -8, (obj.__dict__,), True)
+        return lambda obj: ((getsizeof(obj) + 7) & -8, attributes(obj), True)
+    # by the builtin type: a subclass may show other things than it holds
+    iterate = iter if container is None else container.__iter__
 
     def read(obj: Any) -> Parts:
-        flat = _aligned(getsizeof(obj))
         answers = _answers(obj, asked)
-        objects = (*attributes(obj), *answers)
-        if container is None:
-            return flat, objects, None, not answers
-        # by the builtin type: a subclass may show other things than it holds
-        contents = container.__iter__(obj)
-        if container.__len__(obj) > SHORT:
-            return flat, objects, contents, not answers
-        return flat, (*objects, *contents), None, not answers
+        whole = () if container is None else (obj,)
+        contents = chain.from_iterable(map(iterate, whole))  # begins with its first item
+        return _aligned(getsizeof(obj)), [*attributes(obj), *answers, *contents], not answers
 
     return read
 
@@ -283,4 +273,5 @@ _readers = ClassCache(_make_reader)
 def _numpy_array(obj: Any) -> Parts:
     # getsizeof counts the data of the array that owns them; a view shows what it looks into
     own = (obj.base, obj.__dict__) if hasattr(obj, "__dict__") else (obj.base,)
-    return _aligned(getsizeof(obj)), own, obj.flat if obj.dtype.kind == "O" else None, True
+    contents = obj.flat if obj.dtype.kind == "O" else ()
+    return _aligned(getsizeof(obj)), [*own, *contents], True

@@ -8,7 +8,8 @@
  * No code of a user runs while a list, tuple or dict is being iterated: between two items there
  * is arithmetic, PyMem and calls of `T.__sizeof__` of exact builtin types, none of which can run
  * the garbage collector. Everything else waits on the stack, where it is held, until no iteration
- * is going on. So nothing can change or vanish under the walk.
+ * is going on; other containers are copied by one call. So nothing can change or vanish under the
+ * walk.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -26,6 +27,7 @@
 #endif
 
 #define KEYS 32
+#define SHORT 64
 #define WIDELY 7 /* a str with more references than this is divided among them */
 #define MOST (INT64_MAX / 2)
 
@@ -119,16 +121,14 @@ typedef struct {
     int64_t total, ceiling;
     double shares;
     Py_ssize_t unique;      /* an object with more references than this may be met again */
-    Py_ssize_t copies;      /* references that a list of ours may hold to one object, but for one */
+    PyObject **ours;        /* the items of the list of ours that is being visited, and how many */
+    Py_ssize_t ours_count;
     int inside;             /* whether what is visited is a part of the value, not the value */
 } Walk;
 
 /* Count x itself, which has `extra` references beside those of the value and of its surroundings,
    and push it if it contains others. */
 typedef int (*Visit)(Walk *, PyObject *x, Py_ssize_t extra);
-
-/* Count an object of any other type, and visit what it leads to. */
-typedef int (*Open)(Walk *, PyObject *x);
 
 static int
 push(Walk *w, PyObject *x)
@@ -209,44 +209,6 @@ tuple_bytes(PyObject *x)
     return PyTuple_Type.tp_basicsize + PyTuple_GET_SIZE(x) * (Py_ssize_t)sizeof(PyObject *);
 }
 
-/* Visit the items of any iterable; each has `extra` references beside its slot. */
-static int
-visit_all(Walk *w, Visit visit, PyObject *items, Py_ssize_t extra)
-{
-    PyObject *iterator = PyObject_GetIter(items), *x;
-    if (iterator == NULL)
-        return -1;
-    int failed = 0;
-    while (!failed && w->total <= w->ceiling && (x = PyIter_Next(iterator)) != NULL) {
-        failed = visit(w, x, extra + 1);
-        Py_DECREF(x);
-    }
-    Py_DECREF(iterator);
-    return failed || PyErr_Occurred() ? -1 : 0;
-}
-
-/* Visit the items of a list or tuple of ours, which may hold an object more than once. */
-static int
-visit_held(Walk *w, Visit visit, PyObject *held)
-{
-    Py_ssize_t count = PyObject_Size(held);
-    if (count <= 0)
-        return (int)count;
-    w->copies = count - 1;
-    int failed = visit_all(w, visit, held, 1);
-    w->copies = 0;
-    return failed;
-}
-
-/* Return what `function` says of x, a tuple. It may run the code of a user. */
-static PyObject *
-asked(Walk *w, PyObject *function, PyObject *x, PyObject *flag)
-{
-    if (w->classes == NULL && (w->classes = PyDict_New()) == NULL)
-        return NULL;
-    return PyObject_CallFunctionObjArgs(function, x, w->classes, flag, NULL);
-}
-
 /* ── deep_size ───────────────────────────────────────────────────────────────────────────── */
 
 static Py_ssize_t
@@ -307,30 +269,6 @@ deep_visit(Walk *w, PyObject *x, Py_ssize_t extra)
     return 0;
 }
 
-static int
-deep_open(Walk *w, PyObject *x)
-{
-    PyObject *by_id = w->unique > 0 ? Py_False : Py_True, *held, *contents, *flat;
-    PyObject *parts = asked(w, py.take_apart, x, by_id);
-    int direct, failed = 1;
-    if (parts == NULL)
-        return -1;
-    if (!PyArg_ParseTuple(parts, "O!OOp", &PyLong_Type, &flat, &held, &contents, &direct))
-        goto done;
-    if (!direct && w->unique > 0) {
-        PyErr_SetString(PyExc_RuntimeError, "a count of references proves nothing here");
-        goto done;
-    }
-    int overflow;
-    int64_t bytes = PyLong_AsLongLongAndOverflow(flat, &overflow);
-    add(w, overflow ? MOST : bytes);
-    failed = visit_held(w, deep_visit, held) < 0 ||
-             (contents != Py_None && visit_all(w, deep_visit, contents, 0) < 0);
-done:
-    Py_DECREF(parts);
-    return failed ? -1 : 0;
-}
-
 /* ── footprint ───────────────────────────────────────────────────────────────────────────── */
 
 static INLINE int64_t
@@ -339,19 +277,32 @@ allocated(Py_ssize_t bytes)
     return bytes <= 512 ? (bytes + 15) & ~(int64_t)15 : (bytes + 23) & ~(int64_t)15;
 }
 
+/* How often a list of ours holds x, but for once; at most, if the list is long. */
+static Py_ssize_t
+copies_of(const Walk *w, const PyObject *x)
+{
+    Py_ssize_t copies = -1;
+    if (w->ours_count > SHORT)
+        return w->ours_count - 1;
+    for (Py_ssize_t i = 0; i < w->ours_count; i++)
+        copies += w->ours[i] == x;
+    return copies < 0 ? 0 : copies;
+}
+
 static INLINE int
 spent_visit(Walk *w, PyObject *x, Py_ssize_t extra)
 {
     PyTypeObject *type = Py_TYPE(x);
     Py_ssize_t references = Py_REFCNT(x) - extra, bytes;
     if (references > w->unique) {
-        Py_ssize_t others = references - w->copies;
-        if (type == &PyUnicode_Type && others > WIDELY && w->inside &&
-            (others > WIDELY + 1 || !has(&w->seen, x))) { /* to remember it is a reference */
-            if ((bytes = str_bytes(x)) < 0)
-                return -1;
-            w->shares += (double)bytes / (double)others;
-            return 0;
+        if (type == &PyUnicode_Type && references > WIDELY && w->inside && !has(&py.free, x)) {
+            Py_ssize_t others = references - copies_of(w, x);
+            if (others > WIDELY + has(&w->seen, x)) { /* to remember it is a reference */
+                if ((bytes = str_bytes(x)) < 0)
+                    return -1;
+                w->shares += (double)bytes / (double)others;
+                return 0;
+            }
         }
         if (has(&w->seen, x) || has(&py.free, x))
             return 0;
@@ -395,39 +346,75 @@ spent_visit(Walk *w, PyObject *x, Py_ssize_t extra)
     return 0;
 }
 
-static int
-spent_open(Walk *w, PyObject *x)
-{
-    PyObject *opened = asked(w, py.open_up, x, NULL);
-    PyObject *held, *contents;
-    long long bytes;
-    if (opened == NULL)
-        return -1;
-    int failed = !PyArg_ParseTuple(opened, "LOO", &bytes, &held, &contents);
-    if (!failed) {
-        add(w, bytes);
-        failed = visit_held(w, spent_visit, held) < 0 ||
-                 (contents != Py_None && visit_all(w, spent_visit, contents, 0) < 0);
-    }
-    Py_DECREF(opened);
-    return failed ? -1 : 0;
-}
-
 /* ── the walk ────────────────────────────────────────────────────────────────────────────── */
 
 #define AHEAD 8
+#define NEXT 4
 
-/* Visit what is in slots. The objects lie anywhere in memory: ask for them before they are due. */
+/* Visit what is in slots. Objects, and the tables of dicts, lie anywhere in memory: ask for them
+   before they are due. */
 static INLINE int
-visit_slots(Walk *w, Visit visit, PyObject **slots, Py_ssize_t count)
+visit_slots(Walk *w, Visit visit, PyObject **slots, Py_ssize_t count, Py_ssize_t extra)
 {
     for (Py_ssize_t i = 0; i < count && w->total <= w->ceiling; i++) {
         if (i + AHEAD < count)
             PREFETCH(slots[i + AHEAD]);
-        if (visit(w, slots[i], 0) < 0)
+        if (i + NEXT < count && PyDict_CheckExact(slots[i + NEXT]))
+            PREFETCH(((PyDictObject *)slots[i + NEXT])->ma_keys);
+        if (visit(w, slots[i], extra) < 0)
             return -1;
     }
     return 0;
+}
+
+/* Visit the items of a list or tuple of ours, which holds each of them once more, or oftener. */
+static int
+visit_ours(Walk *w, Visit visit, PyObject *list)
+{
+    w->ours = PySequence_Fast_ITEMS(list);
+    w->ours_count = PySequence_Fast_GET_SIZE(list);
+    int failed = visit_slots(w, visit, w->ours, w->ours_count, 1);
+    w->ours_count = 0;
+    return failed;
+}
+
+static int
+visit_set(Walk *w, Visit visit, PyObject *x)
+{
+    PyObject *copy = PySequence_List(x);
+    if (copy == NULL)
+        return -1;
+    int failed = visit_slots(w, visit, PySequence_Fast_ITEMS(copy), PyList_GET_SIZE(copy), 1);
+    Py_DECREF(copy);
+    return failed;
+}
+
+/* Count an object of another type by what the Python side says of it, and visit what it holds.
+   That may run the code of a user. */
+static int
+visit_parts(Walk *w, Visit visit, PyObject *x)
+{
+    if (w->classes == NULL && (w->classes = PyDict_New()) == NULL)
+        return -1;
+    PyObject *by_id = w->unique > 0 ? Py_False : Py_True, *bytes, *objects;
+    PyObject *parts =
+        visit == deep_visit
+            ? PyObject_CallFunctionObjArgs(py.take_apart, x, w->classes, by_id, NULL)
+            : PyObject_CallFunctionObjArgs(py.open_up, x, w->classes, NULL);
+    int direct = 1, overflow, failed = 1;
+    if (parts == NULL)
+        return -1;
+    if (PyArg_ParseTuple(parts, "O!O|p", &PyLong_Type, &bytes, &objects, &direct)) {
+        if (!direct && w->unique > 0)
+            PyErr_SetString(PyExc_RuntimeError, "a count of references proves nothing here");
+        else {
+            int64_t size = PyLong_AsLongLongAndOverflow(bytes, &overflow);
+            add(w, overflow ? MOST : size);
+            failed = visit_ours(w, visit, objects);
+        }
+    }
+    Py_DECREF(parts);
+    return failed ? -1 : 0;
 }
 
 /* Records have the same keys at the same places: what the last dict had there has been visited. */
@@ -455,24 +442,24 @@ visit_dict(Walk *w, Visit visit, PyObject *x)
                 slots[count++] = key;
             slots[count++] = value;
         }
-        if (visit_slots(w, visit, slots, count) < 0)
+        if (visit_slots(w, visit, slots, count, 0) < 0)
             return -1;
     } while (more && w->total <= w->ceiling);
     return 0;
 }
 
 static INLINE int
-visit_contents(Walk *w, Visit visit, Open open, PyObject *x)
+visit_contents(Walk *w, Visit visit, PyObject *x)
 {
     if (PyDict_CheckExact(x))
         return visit_dict(w, visit, x);
     if (PyList_CheckExact(x) || PyTuple_CheckExact(x))
-        return visit_slots(w, visit, PySequence_Fast_ITEMS(x), PySequence_Fast_GET_SIZE(x));
-    return PyAnySet_CheckExact(x) ? visit_all(w, visit, x, 0) : open(w, x);
+        return visit_slots(w, visit, PySequence_Fast_ITEMS(x), PySequence_Fast_GET_SIZE(x), 0);
+    return PyAnySet_CheckExact(x) ? visit_set(w, visit, x) : visit_parts(w, visit, x);
 }
 
 static INLINE int
-visit_everything(Walk *w, Visit visit, Open open, PyObject *obj)
+visit_everything(Walk *w, Visit visit, PyObject *obj)
 {
     Py_ssize_t unique = w->unique;
     w->unique = 0; /* the value itself is referred to from anywhere */
@@ -485,7 +472,7 @@ visit_everything(Walk *w, Visit visit, Open open, PyObject *obj)
             return -1;
     while (w->stacked > 0 && w->total <= w->ceiling) {
         PyObject *x = w->stack[--w->stacked];
-        int failed = visit_contents(w, visit, open, x);
+        int failed = visit_contents(w, visit, x);
         Py_DECREF(x);
         if (failed)
             return -1;
@@ -507,7 +494,7 @@ let_go(Walk *w)
 
 /* A `Walk` of the Python side: an object, a limit, and whether counts of references are trusted. */
 static INLINE PyObject *
-walk(PyObject *const *args, Py_ssize_t count, Visit visit, Open open)
+walk(PyObject *const *args, Py_ssize_t count, Visit visit)
 {
     if (count != 3 || py.take_apart == NULL) {
         PyErr_SetString(PyExc_TypeError, "expected an object, a limit and a count, after set_up");
@@ -524,7 +511,7 @@ walk(PyObject *const *args, Py_ssize_t count, Visit visit, Open open)
     if (PyErr_Occurred())
         return NULL;
     PyObject *result = NULL;
-    if (visit_everything(&w, visit, open, args[0]) == 0)
+    if (visit_everything(&w, visit, args[0]) == 0)
         result = w.shares > 0 ? PyLong_FromDouble((double)w.total + w.shares)
                               : PyLong_FromLongLong(w.total);
     let_go(&w);
@@ -534,13 +521,13 @@ walk(PyObject *const *args, Py_ssize_t count, Visit visit, Open open)
 static PyObject *
 deep_walk(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    return walk(args, count, deep_visit, deep_open);
+    return walk(args, count, deep_visit);
 }
 
 static PyObject *
 spent_walk(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    return walk(args, count, spent_visit, spent_open);
+    return walk(args, count, spent_visit);
 }
 
 /* ── the module ──────────────────────────────────────────────────────────────────────────── */

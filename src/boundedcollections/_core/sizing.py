@@ -93,12 +93,15 @@ def deep_size(obj: Any, limit: int | None = None) -> int:
     Raises:
         TypeError: `limit` is not an integer.
         ValueError: `limit` is negative.
+        RuntimeError: without the GIL, other threads did not let the value be read.
 
-    Complexity: O(objects reached), O(limit) with a limit. Memory beside the value: some 50 kB, and
-    about 100 bytes per object that is referred to more than once.
+    Complexity: O(objects reached), O(limit) with a limit. Memory beside the value: some 50 kB, 8
+    bytes per item of a container that is being read, and about 100 bytes per object that is
+    referred to more than once.
 
-    **Threads**: a value that another thread changes meanwhile is measured again, from copies of
-    its containers; a part of the sum is never returned for the whole.
+    **Threads**: other threads may change the value meanwhile. Each container is read as it was at
+    one moment, so whatever stays in its place is counted; a part of the sum is never returned for
+    the whole.
     """
     if type(obj) is str:
         return (_str_bytes(obj) + 7) & -8
@@ -146,6 +149,7 @@ def footprint(obj: Any, limit: int | None = None) -> int:
     Raises:
         TypeError: `limit` is not an integer.
         ValueError: `limit` is negative.
+        RuntimeError: without the GIL, other threads did not let the value be read.
 
     Complexity and threads are those of `deep_size`.
     """
