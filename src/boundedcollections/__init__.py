@@ -29,6 +29,7 @@ from boundedcollections.broadcast import (
 )
 from boundedcollections.buffers import BufferPool, BufferPoolStatistics
 from boundedcollections.channel import ChannelStatistics, DropOldestChannel
+from boundedcollections.files.changes import IndexChanges
 from boundedcollections.files.index import IndexStatistics, ReplaceOnIndex
 from boundedcollections.files.search import FileMatch, FileMatches
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
@@ -53,6 +54,7 @@ __all__ = [
     "FileMatches",
     "GiB",
     "HistoryStatistics",
+    "IndexChanges",
     "IndexReport",
     "IndexSnapshot",
     "IndexStatistics",

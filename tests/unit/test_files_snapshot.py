@@ -146,7 +146,7 @@ class TestBytes:
         columns = snapshot.columns
         parts = [
             *(snapshot, columns, columns.names, columns.offsets, columns.starts),
-            *(columns.owners, columns.folders, columns.folder_offsets),
+            *(columns.owners, columns.folders, columns.folder_offsets, columns.stamps),
             *(snapshot.ignored, *snapshot.ignored),
         ]
         assert snapshot.bytes == sum(map(getsizeof, parts)) == snapshot.report.bytes

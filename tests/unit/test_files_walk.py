@@ -55,16 +55,16 @@ def walk(
         is_stopped=is_stopped,
     )
     found = one.run()
-    assert Columns(found.root).bytes <= one.bytes <= bounds(**limits).max_bytes
-    return found
+    columns = Columns(found.root)
+    columns.check()
+    assert columns.bytes <= one.bytes <= bounds(**limits).max_bytes
+    assert columns.files == found.files
+    return found._replace(root=columns)  # which have taken the tree to pieces
 
 
 def paths(found: Found) -> list[str]:
-    columns = Columns(found.root)
-    columns.check()
-    listed = list(columns.paths(0))
-    assert len(listed) == found.files
-    return listed
+    assert isinstance(found.root, Columns)
+    return list(found.root.paths(0))
 
 
 class TestWhatIsFound:

@@ -3,8 +3,13 @@ The bounded index of the files below a folder.
 
     index        ReplaceOnIndex: the face
     scanner      one scan at a time, and the snapshot that it leaves
-    background   the thread that scans again and again
+    background   the thread that refreshes again and again
+    watch        hints that it is time to
     walk         one walk over a tree, within bounds
+    refresh      a second look, at what has changed only
+    stamps       how a change is noticed
+    overlay      changes merged into columns
+    changes      what two snapshots have not in common
     repository   where git looks for ignore files
     gitignore    what they say
     wildmatch    git's wildcards as regular expressions

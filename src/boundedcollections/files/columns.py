@@ -8,12 +8,16 @@ distinct, and such a table needs a number for each file.)
 """
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from sys import getsizeof
+from typing import Final, Self
 
 from boundedcollections.files.tree import BLOCK_FILES, Folder, decoded, encoded
+
+_RUN: Final = 4_096
+"""One call copies at most so many blocks: no call keeps other threads waiting long."""
 
 
 class Columns:
@@ -37,6 +41,7 @@ class Columns:
         owners: the number of each block's folder.
         folders: the paths of all folders in order, each with a final ``/``; a NUL before each.
         folder_offsets: where each folder's NUL is in `folders`, and where the last path ends.
+        stamps: of each folder; empty if none was taken.
         bytes: what all this takes.
     """
 
@@ -48,43 +53,48 @@ class Columns:
         "names",
         "offsets",
         "owners",
+        "stamps",
         "starts",
     )
 
     def __init__(self, root: Folder) -> None:
-        self.offsets = array("I")
-        self.starts = array("I")
-        self.owners = array("I")
-        self.folder_offsets = array("I")
-        blocks: list[bytes] = []
-        folders: list[bytes] = []
-        files = position = folder_position = 0
-        parts: Iterator[bytes | Folder] = iter((root,))
-        pending = [(parts, 0)]  # what is still to come of each folder, and its number
+        writer = ColumnsWriter()
+        owner = 0
+        pending: list[bytes | Folder | int] = [root]  # the next at the end; or the owner from here
         while pending:
-            parts, owner = pending[-1]
-            for part in parts:
-                if isinstance(part, Folder):
-                    pending.append((iter(part.parts), len(folders)))
-                    folders.append(b"\0" + encoded(part.path))
-                    self.folder_offsets.append(folder_position)
-                    folder_position += len(folders[-1])
-                    break
-                blocks.append(part)
-                self.offsets.append(position)
-                self.starts.append(files)
-                self.owners.append(owner)
-                position += len(part)
-                files += part.count(b"\0")
+            part = pending.pop()
+            if isinstance(part, bytes):
+                writer.add_block(owner, part)
+            elif isinstance(part, int):
+                owner = part
             else:
-                pending.pop()
-        self.offsets.append(position)
-        self.starts.append(files)
-        self.folder_offsets.append(folder_position)
-        self.names = b"".join(blocks)
-        self.folders = b"".join(folders)
-        self.files = files
-        columns = (self.offsets, self.starts, self.owners, self.folder_offsets)
+                pending.append(owner)
+                owner = writer.add_folder(encoded(part.path), part.stamp)
+                part.parts.reverse()
+                pending += part.parts
+                part.parts = []  # so that the tree dies bit by bit
+        self._take(writer)
+
+    @classmethod
+    def written(cls, writer: "ColumnsWriter") -> Self:
+        """Return the columns that `writer` has written."""
+        columns = cls.__new__(cls)
+        columns._take(writer)  # noqa: SLF001  # of its own class
+        return columns
+
+    def _take(self, writer: "ColumnsWriter") -> None:
+        self.offsets = writer.offsets
+        self.offsets.append(writer.position)
+        self.starts = writer.starts
+        self.starts.append(writer.files)
+        self.owners = writer.owners
+        self.folder_offsets = writer.folder_offsets
+        self.folder_offsets.append(writer.folder_position)
+        self.stamps = writer.stamps if any(writer.stamps) else array("q")
+        self.names = b"".join(writer.names)
+        self.folders = b"".join(writer.folders)
+        self.files = writer.files
+        columns = (self.offsets, self.starts, self.owners, self.folder_offsets, self.stamps)
         self.bytes = getsizeof(self) + sum(map(getsizeof, (*columns, self.names, self.folders)))
 
     def path(self, file: int) -> str:
@@ -115,6 +125,32 @@ class Columns:
         begin, end = self.folder_offsets[number : number + 2]
         return decoded(self.folders[begin + 1 : end])
 
+    def folder_place(self, path: str, first: int = 0) -> int:
+        """Return how many folders come before `path`, of which `first` are known; O(log n)."""
+        return bisect_left(range(len(self.folder_offsets) - 1), path, first, key=self.folder)
+
+    def folder_number(self, path: str) -> int | None:
+        """Return the number of a folder, if it is here; O(log n)."""
+        place = self.folder_place(path)
+        is_here = place < len(self.folder_offsets) - 1 and self.folder(place) == path
+        return place if is_here else None
+
+    def folders_from(self, number: int) -> range:
+        """Return the numbers of a folder and of all that are below it; O(log n)."""
+        path = self.folder(number)
+        last = len(self.folder_offsets) - 1
+        return range(number, self.folder_place(after(path), number + 1) if path else last)
+
+    def block_place(self, path: str) -> int:
+        """Return how many blocks begin with a path that comes before `path`; O(log n)."""
+        return bisect_left(range(len(self.owners)), path, key=self._first_path)
+
+    def _first_path(self, block: int) -> str:
+        begin = self.offsets[block] + 1
+        end = self.names.find(b"\0", begin, self.offsets[block + 1])
+        name = self.names[begin : end if end >= 0 else self.offsets[block + 1]]
+        return self.folder(self.owners[block]) + decoded(name)
+
     def file_at(self, position: int) -> int:
         """Return the number of the file whose name, or the NUL before it, is at `position`."""
         block = bisect_right(self.offsets, position) - 1
@@ -133,3 +169,74 @@ class Columns:
         assert self.offsets[-1] == len(self.names)
         assert self.folder_offsets[-1] == len(self.folders)
         assert self.folders.count(b"\0") == len(self.folder_offsets) - 1
+        assert len(self.stamps) in (0, len(self.folder_offsets) - 1)
+        folders = list(map(self.folder, range(len(self.folder_offsets) - 1)))
+        assert all(first < second for first, second in pairwise(folders))
+
+
+class ColumnsWriter:
+    """
+    Columns as they grow.
+
+    Attributes:
+        files: how many there are so far; the others are those of `Columns`.
+    """
+
+    __slots__ = (
+        "files",
+        "folder_offsets",
+        "folder_position",
+        "folders",
+        "names",
+        "offsets",
+        "owners",
+        "position",
+        "stamps",
+        "starts",
+    )
+
+    def __init__(self) -> None:
+        self.offsets = array("I")
+        self.starts = array("I")
+        self.owners = array("I")
+        self.folder_offsets = array("I")
+        self.stamps = array("q")
+        self.names: list[bytes] = []
+        self.folders: list[bytes] = []
+        self.files = self.position = self.folder_position = 0
+
+    def add_folder(self, path: bytes, stamp: int) -> int:
+        """Add a folder, and return its number."""
+        number = len(self.folder_offsets)
+        self.folder_offsets.append(self.folder_position)
+        self.stamps.append(stamp)
+        self.folders.append(b"\0" + path)
+        self.folder_position += 1 + len(path)
+        return number
+
+    def add_block(self, owner: int, block: bytes) -> None:
+        """Add a block of files in the folder that has the number `owner`."""
+        self.offsets.append(self.position)
+        self.starts.append(self.files)
+        self.owners.append(owner)
+        self.names.append(block)
+        self.position += len(block)
+        self.files += block.count(b"\0")
+
+    def add_blocks(self, source: Columns, begin: int, end: int, owners: Sequence[int]) -> None:
+        """Add some blocks of other columns, whose folders now have the numbers `owners`."""
+        for first in range(begin, end, _RUN):
+            last = min(first + _RUN, end)
+            offset, start = source.offsets[first], source.starts[first]
+            to_offset, to_start = self.position - offset, self.files - start
+            self.offsets.extend([to_offset + at for at in source.offsets[first:last]])
+            self.starts.extend([to_start + at for at in source.starts[first:last]])
+            self.owners.extend([owners[owner] for owner in source.owners[first:last]])
+            self.names.append(source.names[offset : source.offsets[last]])
+            self.position += source.offsets[last] - offset
+            self.files += source.starts[last] - start
+
+
+def after(folder: str) -> str:
+    """Return what comes right behind all paths below `folder`, given with its final ``/``."""
+    return folder[:-1] + chr(ord("/") + 1)

@@ -27,6 +27,8 @@ from boundedcollections._core.units import (
     positive_seconds,
 )
 from boundedcollections.files.background import Repeater
+from boundedcollections.files.changes import IndexChanges
+from boundedcollections.files.columns import Columns
 from boundedcollections.files.repository import GIT
 from boundedcollections.files.scanner import SHARES, Plan, Scanner, is_broad
 from boundedcollections.files.search import FileMatches, search
@@ -53,12 +55,12 @@ class IndexStatistics:
         max_files: the bound in files.
         max_bytes: the bound in bytes.
         generation: the number of the scan that made the snapshot; 0 before the first.
-        scans: scans ever begun; failed and abandoned ones count.
+        scans: scans ever begun; refreshes, failed and abandoned ones count.
         failed_scans: scans that failed, so that the snapshot stayed.
         last_error: what the newest scan failed with, if it failed; otherwise None.
         age_seconds: how long ago the scan began that made the snapshot; None before the first.
         report: how that scan went; None before the first.
-        listener_errors: how often `on_index` raised.
+        listener_errors: how often `on_index` and `on_change` raised.
     """
 
     files: int
@@ -104,7 +106,8 @@ class ReplaceOnIndex(Collection[str]):
     working memory of a search, and snapshots that others hold on to.
 
     **Threads and tasks**: every method may be called from any thread and any task, from a signal
-    handler, a destructor, and from `on_index`. Readers never wait and never see half: each uses
+    handler, a destructor, from `on_index` and
+    from `on_change`. Readers never wait and never see half: each uses
     the snapshot that is there when it begins. There is one scan at a time; whoever asks during a
     scan gets the next one, together with everybody else who does.
 
@@ -124,10 +127,15 @@ class ReplaceOnIndex(Collection[str]):
         max_ignored_files: how many ignored files to remember; 0 for none.
         always_skip: names of files and folders to leave out wherever they occur.
         use_gitignore: whether to leave out what git would ignore.
+        use_global_gitignore: whether that includes the user's own file of patterns, which git
+            follows in every repository. It depends on who runs this.
+        full_every: of so many calls of `refresh` in a row, one reads all folders.
         allow_broad_root: whether `root` may be the root of a file system, the home directory, or
             a folder that this one is in. Such trees are large, and nobody means them.
         on_index: called as ``on_index(report)`` after each scan that has not failed, in its
             thread and without a lock. What it raises is logged and counted.
+        on_change: called as ``on_change(changes)`` in the same way, after `on_index`, if a scan has
+            found other files than there were. The snapshot before is held until it returns.
         name: for people and metrics.
         clock: seconds, never going back.
 
@@ -141,6 +149,7 @@ class ReplaceOnIndex(Collection[str]):
         "_lock",
         "_max_bytes",
         "_notify",
+        "_notify_change",
         "_plan",
         "_repeater",
         "_scanner",
@@ -159,8 +168,11 @@ class ReplaceOnIndex(Collection[str]):
         max_ignored_files: int = 1_000,
         always_skip: Iterable[str] = (),
         use_gitignore: bool = True,
+        use_global_gitignore: bool = True,
+        full_every: int = 10,
         allow_broad_root: bool = False,
         on_index: Callable[[IndexReport], object] | None = None,
+        on_change: Callable[[IndexChanges], object] | None = None,
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -178,14 +190,25 @@ class ReplaceOnIndex(Collection[str]):
             ),
             skip=_names(always_skip) | {GIT},
             use_gitignore=use_gitignore,
+            use_global_gitignore=use_global_gitignore,
+            full_every=positive_int("full_every", full_every),
             allow_broad_root=allow_broad_root,
             clock=clock,
         )
         self._notify = Notifier(on_index)
+        self._notify_change = Notifier(on_change)
         self._lock = threading.RLock()
         self.name = name
-        notify = self._notify  # not by way of self: nothing in here keeps the index alive
-        self._scanner = Scanner(self._plan, lambda report: notify([(report,)]), self._label)
+        notify, notify_change = self._notify, self._notify_change
+
+        def tell(report: IndexReport, changes: IndexChanges | None) -> None:
+            # Not by way of self: nothing in here keeps the index alive.
+            notify([(report,)])
+            if changes:
+                notify_change([(changes,)])
+
+        tells_changes = on_change is not None
+        self._scanner = Scanner(self._plan, tell, self._label, tells_changes=tells_changes)
 
     # ── scanning ────────────────────────────────────────────────────────────────────────────
 
@@ -219,14 +242,45 @@ class ReplaceOnIndex(Collection[str]):
         """
         return await asyncio.wrap_future(self._scanner.next_scan())
 
-    def start(self, interval_seconds: float = 120.0) -> None:
+    def refresh(self) -> IndexReport:
         """
-        Scan in the background, at once and again and again, until `close`.
+        Look only at what has changed; otherwise the same as `index`, and much cheaper.
+
+        A folder is read if its times, or those of its ignore files, are not what they were; the
+        folders below it, if they are new or if rules have changed. Of `full_every` refreshes one
+        reads all folders; so does the first, and each while the tree is at a bound.
+
+        What is deep in ignored folders is looked at by scans of everything only.
+
+        O(folders in the tree).
+
+        Raises:
+            Closed: the index was closed, perhaps meanwhile.
+            OSError: as for `index`.
+        """
+        return self._scanner.scan(is_refresh=True)
+
+    async def arefresh(self) -> IndexReport:
+        """
+        Do the same in a thread; for asyncio, and just as `aindex`.
+
+        Raises:
+            Closed: the index was closed, perhaps meanwhile.
+            OSError: as for `index`.
+        """
+        return await asyncio.wrap_future(self._scanner.next_scan(is_refresh=True))
+
+    def start(self, interval_seconds: float = 120.0, *, watch: bool = False) -> None:
+        """
+        Refresh in the background, at once and again and again, until `close`.
 
         The thread ends by itself with the main thread. A scan that fails is logged.
 
         Args:
             interval_seconds: seconds between the end of a scan and the beginning of the next.
+            watch: whether to refresh sooner when the system says that something has happened.
+                That takes the extra ``watch``, and one of the system's watches for each folder;
+                if it fails, that is logged once, and the interval is all there is.
 
         Raises:
             Closed: the index was closed.
@@ -238,7 +292,8 @@ class ReplaceOnIndex(Collection[str]):
                 raise Closed(f"{self!r} is closed")
             if self._repeater is not None and self._repeater.is_alive():
                 raise RuntimeError(f"{self!r} was started before")
-            self._repeater = Repeater(self, interval, self._label)
+            watched = self._plan.root if watch else None
+            self._repeater = Repeater(self, interval, self._label, watched)
             self._repeater.start()
 
     def close(self) -> None:
@@ -368,7 +423,7 @@ class ReplaceOnIndex(Collection[str]):
             last_error=": ".join(map(str, outcome.error[1:])) or None,
             age_seconds=self._plan.clock() - snapshot.began if is_scanned else None,
             report=snapshot.report if is_scanned else None,
-            listener_errors=self._notify.errors,
+            listener_errors=self._notify.errors + self._notify_change.errors,
         )
 
     def __repr__(self) -> str:
@@ -382,8 +437,9 @@ class ReplaceOnIndex(Collection[str]):
     def _label(self) -> str:
         return f"{type(self).__name__} {self._plan.root!r}"
 
-    def _reindex(self) -> None:
-        self._scanner.scan(until_exit=True)
+    def _reindex(self) -> Columns:
+        self._scanner.scan(is_refresh=True, until_exit=True)
+        return self.snapshot().columns
 
     def _check(self) -> None:
         self._scanner.check()

@@ -20,6 +20,8 @@ from typing import Final, NamedTuple
 
 from boundedcollections._core.errors import Closed
 from boundedcollections.files.background import is_exiting
+from boundedcollections.files.changes import IndexChanges
+from boundedcollections.files.refresh import Refresh
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.files.tree import Bounds, Found
 from boundedcollections.files.walk import Walk
@@ -38,7 +40,9 @@ class Plan:
         bounds: how far to go; the bytes are one share.
         skip: names to leave out wherever they occur.
         use_gitignore: whether to leave out what git would ignore.
+        use_global_gitignore: whether to follow the user's own ignore file, too.
         allow_broad_root: whether the root may be as `is_broad` says.
+        full_every: of so many refreshes in a row one reads all folders.
         clock: seconds, never going back.
     """
 
@@ -46,7 +50,9 @@ class Plan:
     bounds: Bounds
     skip: frozenset[str]
     use_gitignore: bool
+    use_global_gitignore: bool
     allow_broad_root: bool
+    full_every: int
     clock: Callable[[], float]
 
 
@@ -57,12 +63,14 @@ class Outcome(NamedTuple):
     Attributes:
         number: of the scan; 0 before the first.
         report: how it went; None if it failed.
+        is_full: whether it was more than a refresh.
         error: the arguments of its `OSError`. The error itself would hold on to the whole walk,
             by its traceback.
     """
 
     number: int
     report: IndexReport | None
+    is_full: bool = True
     error: tuple[object, ...] = ()
 
     def result(self) -> IndexReport:
@@ -78,14 +86,15 @@ class Scanner:
 
     Args:
         plan: what to scan.
-        on_scan: called with the report of each scan that has not failed, in its thread, when
-            others may scan again.
+        on_scan: called with the report of each scan that has not failed, and with what it has
+            changed, in its thread, when others may scan again.
         name: of the threads.
+        tells_changes: whether `on_scan` is told what has changed, or None.
 
     Attributes:
         snapshot: what the newest good scan found.
         outcome: what became of the newest scan that has ended.
-        begun: how many scans have begun.
+        begun: how many scans have begun; refreshes are scans.
         failed: how many of them failed.
         peak_bytes: the most bytes ever held.
         closed: whether there will be no further scan; may be set to True at any time.
@@ -95,6 +104,7 @@ class Scanner:
         "__weakref__",
         "_failures",
         "_job",
+        "_job_is_refresh",
         "_lock",
         "_name",
         "_numbers",
@@ -102,6 +112,8 @@ class Scanner:
         "_plan",
         "_process",
         "_scanning",
+        "_takes_stamps",
+        "_tells_changes",
         "_walk",
         "begun",
         "closed",
@@ -111,8 +123,16 @@ class Scanner:
         "snapshot",
     )
 
-    def __init__(self, plan: Plan, on_scan: Callable[[IndexReport], object], name: str) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        on_scan: Callable[[IndexReport, IndexChanges | None], object],
+        name: str,
+        *,
+        tells_changes: bool,
+    ) -> None:
         self._plan = plan
+        self._tells_changes = tells_changes
         self._on_scan = on_scan
         self._name = name
         self._numbers = itertools.count(1)
@@ -125,6 +145,8 @@ class Scanner:
         self.closed = False
         self._process = os.getpid()
         self._job: Future[IndexReport] | None = None
+        self._job_is_refresh = True
+        self._takes_stamps = False  # until somebody wants a refresh
         self._begin_without_threads()
 
     @property
@@ -133,11 +155,12 @@ class Scanner:
         walk = self._walk()
         return self.snapshot.bytes + (0 if walk is None else walk.bytes)
 
-    def scan(self, *, until_exit: bool = False) -> IndexReport:
+    def scan(self, *, is_refresh: bool = False, until_exit: bool = False) -> IndexReport:
         """
         Scan, or share the next scan of another thread; either begins after the call.
 
         Args:
+            is_refresh: whether it is enough to look at what has changed.
             until_exit: whether the scan is abandoned when the main thread has ended.
 
         Raises:
@@ -148,19 +171,22 @@ class Scanner:
         newest = self.begun
         with self._scanning:
             outcome = self.outcome
-            is_shared = outcome.number > newest
+            is_shared = outcome.number > newest and (is_refresh or outcome.is_full)
             if not is_shared:
-                outcome = self._scan(until_exit=until_exit)
-        return outcome.result() if is_shared else self._told(outcome)
+                outcome, changes = self._scan(is_refresh=is_refresh, until_exit=until_exit)
+        return outcome.result() if is_shared else self._told(outcome, changes)
 
-    def next_scan(self) -> "Future[IndexReport]":
+    def next_scan(self, *, is_refresh: bool = False) -> "Future[IndexReport]":
         """Return the result of a scan in a thread; it is the same for all until it begins."""
         self.notice_fork()
         with self._lock:
             if self.closed:
                 raise Closed(f"{self._name} is closed")
             job = self._job
-            if job is None:
+            if job is not None:
+                self._job_is_refresh &= is_refresh
+            else:
+                self._job_is_refresh = is_refresh
                 job = Future()
                 job.set_running_or_notify_cancel()  # so nobody can cancel it for the others
                 thread = threading.Thread(target=self._run, args=(job,), name=self._name)
@@ -184,54 +210,62 @@ class Scanner:
             with self._scanning:
                 with self._lock:
                     self._job = None  # who asks from now on needs another one
-                outcome = self._scan(until_exit=True)
-            job.set_result(self._told(outcome))
+                    is_refresh = self._job_is_refresh
+                outcome, changes = self._scan(is_refresh=is_refresh, until_exit=True)
+            job.set_result(self._told(outcome, changes))
         except BaseException as error:  # noqa: BLE001  # it belongs to those who wait
             job.set_exception(error)
 
-    def _told(self, outcome: Outcome) -> IndexReport:
+    def _told(self, outcome: Outcome, changes: IndexChanges | None) -> IndexReport:
         report = outcome.result()
-        self._on_scan(report)
+        self._on_scan(report, changes)
         return report
 
-    def _scan(self, *, until_exit: bool) -> Outcome:
+    def _scan(self, *, is_refresh: bool, until_exit: bool) -> tuple[Outcome, IndexChanges | None]:
         """Walk and publish, in the thread that holds the lock for it."""
         if self.closed:
             raise Closed(f"{self._name} is closed")
         number = next(self._numbers)
+        changes = None
         # Here and below there is no call between a test and what follows from it, so that no
         # signal handler that scans comes in between.
         if number > self.begun:  # noqa: PLR1730  # `max` is a call
             self.begun = number
         try:
-            snapshot = self._snapshot_of_now(number, until_exit=until_exit)
+            snapshot = self._snapshot_of_now(
+                number,
+                is_refresh=is_refresh,
+                is_stopped=self._is_over if until_exit else self._is_closed,
+            )
         except OSError as error:
-            outcome = Outcome(number, None, _parts_of(error))
+            outcome = Outcome(number, None, not is_refresh, _parts_of(error))
             failed = next(self._failures)
             if failed > self.failed:  # noqa: PLR1730
                 self.failed = failed
         else:
-            outcome = Outcome(number, snapshot.report)
-            if number > self.snapshot.generation:
+            outcome = Outcome(number, snapshot.report, snapshot.report.is_full)
+            before = self.snapshot
+            if number > before.generation:
                 self.snapshot = snapshot
+                if self._tells_changes:
+                    changes = IndexChanges(before, snapshot)
         if number > self.outcome.number:
             self.outcome = outcome
-        return outcome
+        return outcome, changes
 
-    def _snapshot_of_now(self, number: int, *, until_exit: bool) -> IndexSnapshot:
+    def _snapshot_of_now(
+        self, number: int, *, is_refresh: bool, is_stopped: Callable[[], bool]
+    ) -> IndexSnapshot:
         plan = self._plan
-        began = plan.clock()
         if not plan.allow_broad_root and is_broad(plan.root):
             raise PermissionError(errno.EPERM, "too broad to index", plan.root)
-        walk = Walk(
-            plan.root,
-            plan.bounds,
-            skip=plan.skip,
-            use_gitignore=plan.use_gitignore,
-            clock=plan.clock,
-            is_stopped=self._is_over if until_exit else self._is_closed,
-        )
-        self._walk = weakref.ref(walk)
+        self._takes_stamps |= is_refresh
+        if is_refresh and self.snapshot.refreshes + 1 < plan.full_every:
+            snapshot = self._refreshed(number, is_stopped)
+            if snapshot is not None:
+                return snapshot
+        began = plan.clock()
+        walk = self._new_walk(is_stopped)
         held = self.snapshot.bytes
         try:
             found = walk.run()
@@ -239,10 +273,49 @@ class Scanner:
             snapshot = IndexSnapshot(found, number, began, plan.clock() - began)
             held += snapshot.bytes
         finally:
-            held += walk.bytes
-            if held > self.peak_bytes:  # noqa: PLR1730
-                self.peak_bytes = held
+            self._note_peak(held + walk.bytes)
         return snapshot
+
+    def _refreshed(self, number: int, is_stopped: Callable[[], bool]) -> IndexSnapshot | None:
+        """Return what there is now, from what is known; None if there has to be a scan."""
+        plan, known = self._plan, self.snapshot
+        began = plan.clock()
+        walk = self._new_walk(is_stopped)
+        held = known.bytes
+        try:
+            result = Refresh(known, plan.root, plan.bounds, walk).run()
+            if result is None:
+                return None
+            columns, found = result
+            self._refuse_great_loss(found)
+            snapshot = IndexSnapshot(
+                *(found, number, began, plan.clock() - began),
+                columns=columns,
+                refreshes=known.refreshes + 1,
+            )
+            held += snapshot.bytes
+        finally:
+            self._note_peak(held + walk.bytes)
+        return snapshot if snapshot.bytes <= plan.bounds.max_bytes else None
+
+    def _new_walk(self, is_stopped: Callable[[], bool]) -> Walk:
+        plan = self._plan
+        walk = Walk(
+            plan.root,
+            plan.bounds,
+            skip=plan.skip,
+            use_gitignore=plan.use_gitignore,
+            use_global_gitignore=plan.use_global_gitignore,
+            clock=plan.clock,
+            is_stopped=is_stopped,
+            takes_stamps=self._takes_stamps,
+        )
+        self._walk = weakref.ref(walk)
+        return walk
+
+    def _note_peak(self, held: int) -> None:
+        if held > self.peak_bytes:  # noqa: PLR1730  # `max` is a call
+            self.peak_bytes = held
 
     def _refuse_great_loss(self, found: Found) -> None:
         """Do not believe a failing file system that most of the files are gone."""

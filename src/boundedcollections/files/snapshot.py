@@ -7,7 +7,7 @@ from itertools import islice, pairwise, takewhile
 from sys import getsizeof
 from typing import Self, overload
 
-from boundedcollections.files.columns import Columns
+from boundedcollections.files.columns import Columns, after
 from boundedcollections.files.globbing import matching
 from boundedcollections.files.tree import Folder, Found
 
@@ -27,6 +27,8 @@ class IndexReport:
         truncated: the names of the bounds that cut something off; empty if nothing is missing.
         errors: folders, entries and ignore files that could not be read.
         seconds: how long the scan took, by the clock of the index.
+        is_full: whether all folders were read. A refresh reads only those that have changed, and
+            `directories`, `skipped` and `errors` are of these.
     """
 
     files: int
@@ -37,6 +39,7 @@ class IndexReport:
     truncated: tuple[str, ...]
     errors: int
     seconds: float
+    is_full: bool = True
 
 
 class IndexSnapshot(Sequence[str]):
@@ -53,24 +56,53 @@ class IndexSnapshot(Sequence[str]):
         report: how it went.
         ignored: paths of files that ignore rules leave out, as far as they are kept, in order.
         columns: how the paths are kept.
+        rules: the stamps of the ignore files of each folder that has some; None if none was taken.
+        rules_at_root: the stamp of the ignore files around the root.
+        refreshes: how many refreshes there were since all folders were read.
         bytes: what it takes in memory.
     """
 
-    __slots__ = ("__weakref__", "began", "bytes", "columns", "generation", "ignored", "report")
+    __slots__ = (
+        "__weakref__",
+        "began",
+        "bytes",
+        "columns",
+        "generation",
+        "ignored",
+        "refreshes",
+        "report",
+        "rules",
+        "rules_at_root",
+    )
 
-    def __init__(self, found: Found, generation: int, began: float, seconds: float) -> None:
-        self.columns = Columns(found.root)
+    def __init__(
+        self,
+        found: Found,
+        generation: int,
+        began: float,
+        seconds: float,
+        *,
+        columns: Columns | None = None,
+        refreshes: int = 0,
+    ) -> None:
+        self.columns = Columns(found.root) if columns is None else columns
         self.ignored = found.ignored
+        self.rules = found.rules
+        self.rules_at_root = found.rules_at_root
         self.generation = generation
         self.began = began
+        self.refreshes = refreshes
         self.bytes = (
             getsizeof(self)
             + self.columns.bytes
             + getsizeof(self.ignored)
             + sum(map(getsizeof, self.ignored))
         )
+        if self.rules is not None:
+            self.bytes += getsizeof(self.rules)
+            self.bytes += sum(map(getsizeof, (*self.rules, *self.rules.values())))
         self.report = IndexReport(
-            files=found.files,
+            files=self.columns.files,
             directories=found.directories,
             bytes=self.bytes,
             ignored_files=len(found.ignored),
@@ -78,6 +110,7 @@ class IndexSnapshot(Sequence[str]):
             truncated=found.truncated,
             errors=found.errors,
             seconds=seconds,
+            is_full=not refreshes,
         )
 
     @classmethod
@@ -136,8 +169,7 @@ class IndexSnapshot(Sequence[str]):
 
     def below(self, folder: str) -> int:
         """Return how many files lie below `folder`, given with its final ``/``; O(log n)."""
-        after = folder.removesuffix("/") + chr(ord("/") + 1)
-        return bisect_left(self, after) - bisect_left(self, folder) if folder else len(self)
+        return bisect_left(self, after(folder)) - bisect_left(self, folder) if folder else len(self)
 
     def check(self) -> None:
         """Assert what must hold."""

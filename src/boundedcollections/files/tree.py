@@ -5,14 +5,21 @@ from dataclasses import dataclass
 from sys import getsizeof
 from typing import Final, NamedTuple
 
+from boundedcollections.files.gitignore import Scope
+
 BLOCK_FILES: Final = 64
 """A block holds at most this many names, so that finding one of them in it is quick."""
 
 BLOCK_BYTES: Final = 64
 """What a block takes besides its names: the head of an object, places in lists and columns."""
 
-_FOLDER_BYTES: Final = 280
+_FOLDER_BYTES: Final = 290
 """What a `Folder` takes besides its path and its blocks, while a walk is under way."""
+
+_STRING_BYTES: Final = getsizeof("")
+
+STAMP_BYTES: Final = 48
+"""What a stamp takes more."""
 
 _ENCODING: Final = sys.getfilesystemencoding()
 _ERRORS: Final = sys.getfilesystemencodeerrors()
@@ -48,13 +55,17 @@ class Folder:
         path: relative to the root, with a final ``/``; empty for the root.
         parts: blocks of file names, and folders, in the order of their paths. A block is each
             name as the file system encodes it, with a NUL before it.
+        scope: the ignore rules around it.
+        stamp: changes with what is in the folder; 0 if that is not known.
     """
 
-    __slots__ = ("parts", "path")
+    __slots__ = ("parts", "path", "scope", "stamp")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, scope: Scope | None = None) -> None:
         self.path = path
+        self.scope = scope
         self.parts: list[bytes | Folder] = []
+        self.stamp = 0
 
 
 class Found(NamedTuple):
@@ -73,6 +84,9 @@ class Found(NamedTuple):
             those that lie deeper are missing.
         unreachable: paths of folders that the system failed to read, for another reason than
             that they are gone or that it is forbidden.
+        rules: the stamps of the ignore files of each folder that has some; None if the walk took
+            no stamps.
+        rules_at_root: the stamp of the ignore files around the root.
     """
 
     root: Folder
@@ -83,6 +97,8 @@ class Found(NamedTuple):
     truncated: tuple[str, ...]
     ignored: tuple[str, ...]
     unreachable: tuple[str, ...]
+    rules: dict[str, int] | None = None
+    rules_at_root: int = 0
 
 
 def encoded(text: str) -> bytes:
@@ -95,6 +111,9 @@ def decoded(text: bytes) -> str:
     return text.decode(_ENCODING, _ERRORS)
 
 
-def folder_bytes(path: str) -> int:
-    """Return what a folder takes, at most: in the tree, and later in the columns."""
-    return _FOLDER_BYTES + getsizeof(path) + (0 if path.isascii() else len(path))
+def folder_bytes(paths: list[str]) -> int:
+    """Return what folders take, at most: in the tree, and later in the columns."""
+    text = "".join(paths)
+    if text.isascii():
+        return len(paths) * (_FOLDER_BYTES + _STRING_BYTES) + len(text)
+    return len(paths) * _FOLDER_BYTES + sum(map(getsizeof, paths)) + len(text)
