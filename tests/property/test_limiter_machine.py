@@ -3,6 +3,7 @@
 import warnings
 from collections import Counter
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -85,3 +86,4 @@ class Limiter(RuleBasedStateMachine):
 
 
 TestLimiter = Limiter.TestCase
+TestLimiter.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
