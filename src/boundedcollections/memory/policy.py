@@ -11,10 +11,10 @@ an exit of its own, and is left only after some seconds beyond it.
 
 import enum
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
-from boundedcollections._core.units import GiB, MiB
+from boundedcollections._core.units import GiB, MiB, positive_int, positive_seconds
 
 
 class Level(enum.IntEnum):
@@ -104,6 +104,10 @@ class PolicyConfig:
         noise: changes of the use by less than this fraction of the limit change no target.
         memory_seconds: the time in which what was learned fades: the use beside the collections
             in calm, and the speed of growth.
+        peak_seconds: how long, at least, a peak of that use under pressure is expected to come
+            back.
+        kept_seconds: the time in which the belief fades that the allocator has kept what was
+            freed: by then it has been trimmed, or something else has taken the place.
         settled_seconds: a level that nothing more can be done about for so long is not taken for
             a shortage any more, as far as it comes from memory that only the allocator holds.
         stalled_percent: more waiting for memory than this raises the level by one.
@@ -125,6 +129,8 @@ class PolicyConfig:
     rise_per_second: float = 0.02
     noise: float = 0.01
     memory_seconds: float = 15.0
+    peak_seconds: float = 300.0
+    kept_seconds: float = 120.0
     settled_seconds: float = 60.0
     stalled_percent: float = 10.0
     collect_from: Level = Level.HIGH
@@ -152,6 +158,19 @@ class PolicyConfig:
                 f"goal must be a fraction from 0 up to {self.elevated.enter}, "
                 f"where the next level begins, got {self.goal}"
             )
+        for name in ("rise_per_second", "noise", "trim_fraction"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be a fraction above 0 and at most 1, got {getattr(self, name)}"
+                )
+        for name in _DURATIONS:
+            positive_seconds(name, getattr(self, name))
+        positive_int("trim_bytes", self.trim_bytes)
+        if not self.fastest_seconds <= self.pressed_seconds <= self.slowest_seconds:
+            raise ValueError(
+                "fastest_seconds <= pressed_seconds <= slowest_seconds must hold, got "
+                f"{self.fastest_seconds}, {self.pressed_seconds}, {self.slowest_seconds}"
+            )
 
     def step(self, level: Level) -> Step:
         """
@@ -164,6 +183,9 @@ class PolicyConfig:
         return (normal, self.elevated, self.high, self.critical)[level]
 
 
+_DURATIONS: Final = tuple(
+    field.name for field in fields(PolicyConfig) if field.name.endswith("_seconds")
+)
 LADDER: Final = PolicyConfig()
 """The default, for a service whose limit is that of its container."""
 
@@ -189,8 +211,11 @@ class PolicyState:
         level: its level.
         calm_since: since when a lower level has been enough; None if it is not.
         target_bytes: its target.
-        unmanaged_bytes: the estimated use beside claims and reservations.
-        least_unmanaged_bytes: the least of it ever seen.
+        usual_bytes: what is used beside the collections, on average of the last time.
+        peak_bytes: the most of that under pressure, since `peak_since`.
+        peak_before_bytes: the most of it in the span before.
+        peak_since: when the present span began; None before the first.
+        least_unmanaged_bytes: the least use ever seen beside claims and reservations.
         touched_bytes: managed memory that has not been seen to leave the process.
         reference_bytes: the use from which on a fall counts as memory that has left.
         growth: the fastest growth, in bytes a second, fading with time.
@@ -205,13 +230,21 @@ class PolicyState:
     level: Level = Level.NORMAL
     calm_since: float | None = None
     target_bytes: int | None = None
-    unmanaged_bytes: float = 0.0
+    usual_bytes: float = 0.0
+    peak_bytes: int = 0
+    peak_before_bytes: int = 0
+    peak_since: float | None = None
     least_unmanaged_bytes: float = math.inf
     touched_bytes: int = 0
     reference_bytes: float = math.inf
     growth: float = 0.0
     still: tuple[float, int, int] | None = None
     settled_bytes: int | None = None
+
+    @property
+    def others_bytes(self) -> float:
+        """What is to be left for everything beside the collections."""
+        return max(self.usual_bytes, self.peak_bytes, self.peak_before_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,14 +256,14 @@ class Plan:
         generation: plans are numbered; whoever has carried one out ignores older ones.
         level: how short memory is.
         previous: the level of the plan before.
-        target_bytes: what collections and reservations may hold together.
+        target_bytes: what all collections may hold together.
         grow: whether the targets of collections may rise.
         admit: whether new connections and reservations are to be let in.
         collect: whether a garbage collection is wanted, if one is due.
         trim: whether the allocator seems to keep so much that trimming is wanted, if it is due.
         settled: whether the process is taken to stay as large as it is, nothing helping; worth
             saying once.
-        unmanaged_bytes: the estimated use beside claims and reservations.
+        unmanaged_bytes: the use beside claims, reservations and `kept_bytes`.
         kept_bytes: what the allocator seems to keep, though the collections freed it.
         next_seconds: when to take the next sample.
     """
@@ -272,7 +305,7 @@ def decide(
     learned = _learn_use(sample, state, config, elapsed)
     learned = _learn_settled(sample, learned, config)
     learned = _choose_level(sample, learned, config)
-    learned = _learn_unmanaged(sample, learned, config, elapsed)
+    learned = _learn_others(sample, learned, config, elapsed)
     learned = _choose_target(sample, learned, config, elapsed)
     kept = learned.touched_bytes - sample.managed_bytes
     least = min(state.least_unmanaged_bytes, max(sample.used_bytes - sample.managed_bytes, 0))
@@ -295,7 +328,7 @@ def decide(
         collect=learned.level >= config.collect_from,
         trim=seemingly_kept > min(config.trim_bytes, config.trim_fraction * sample.limit_bytes),
         settled=learned.settled_bytes is not None,
-        unmanaged_bytes=int(learned.unmanaged_bytes),
+        unmanaged_bytes=max(sample.used_bytes - learned.touched_bytes, 0),
         kept_bytes=kept,
         next_seconds=_pause(sample, learned, config),
     )
@@ -308,8 +341,11 @@ def _learn_use(
     """Tell memory that has left the process from memory that was only freed in it."""
     used, noise = sample.used_bytes, config.noise * sample.limit_bytes
     gone = max(state.reference_bytes - used, 0) if state.time_seconds is not None else 0
-    touched = max(min(int(state.touched_bytes - gone), used), sample.managed_bytes)
     reference = min(max(state.reference_bytes, used - noise), used)
+    kept = max(min(state.touched_bytes - gone, used) - sample.managed_bytes, 0)
+    if state.settled_bytes is None:
+        kept *= math.exp(-elapsed / config.kept_seconds)
+    touched = sample.managed_bytes + int(kept)
     rate = (used - state.used_bytes) / elapsed if elapsed else 0.0
     faded = state.growth * math.exp(-elapsed / config.memory_seconds)
     return replace(state, touched_bytes=touched, reference_bytes=reference, growth=max(rate, faded))
@@ -319,7 +355,7 @@ def _learn_settled(sample: Sample, state: PolicyState, config: PolicyConfig) -> 
     """See whether the use stays high, although everything that can be done has been done."""
     now, used, managed = sample.time_seconds, sample.used_bytes, sample.managed_bytes
     noise = 2 * config.noise * sample.limit_bytes
-    is_low = used <= config.elevated.leave * sample.limit_bytes
+    is_low = used <= config.high.leave * sample.limit_bytes
     settled = state.settled_bytes
     if settled is not None and (is_low or used > settled + noise):
         settled = None
@@ -371,19 +407,27 @@ def _pressing(sample: Sample, state: PolicyState) -> int:
     return sample.used_bytes - (state.touched_bytes - sample.managed_bytes)
 
 
-def _learn_unmanaged(
+def _learn_others(
     sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
 ) -> PolicyState:
-    """Estimate the use beside claims and reservations: slowly in calm, at once under pressure."""
-    now = max(sample.used_bytes - state.touched_bytes, 0)
-    if state.time_seconds is None:
-        estimate = float(now)
-    elif state.level is Level.NORMAL:
-        fresh = -math.expm1(-elapsed / config.memory_seconds)
-        estimate = state.unmanaged_bytes + fresh * (now - state.unmanaged_bytes)
-    else:
-        estimate = max(state.unmanaged_bytes, now)
-    return replace(state, unmanaged_bytes=estimate)
+    """
+    Estimate what is used beside the collections: slowly in calm, at once under pressure.
+
+    A peak that has brought pressure is expected to come back. It is kept in mind for one to two
+    spans of `peak_seconds`, so that room is left for it, and the next one brings none.
+    """
+    now, others = sample.time_seconds, sample.used_bytes - state.touched_bytes
+    others = max(others, 0) + sample.reserved_bytes
+    fresh = -math.expm1(-elapsed / config.memory_seconds) if state.time_seconds is not None else 1.0
+    usual = state.usual_bytes + fresh * (others - state.usual_bytes)
+    peak, before, since = state.peak_bytes, state.peak_before_bytes, state.peak_since
+    if since is None or not 0 <= now - since < config.peak_seconds:
+        peak, before, since = 0, peak, now
+    if state.level > Level.NORMAL:
+        peak = max(peak, others)
+    return replace(
+        state, usual_bytes=usual, peak_bytes=peak, peak_before_bytes=before, peak_since=since
+    )
 
 
 def _choose_target(
@@ -392,7 +436,7 @@ def _choose_target(
     """Let the target fall at once, and rise slowly in calm; noise does not move it."""
     limit = sample.limit_bytes
     aim = config.step(state.level).goal * limit
-    wanted = int(max(aim - state.unmanaged_bytes, 0))
+    wanted = int(max(aim - state.others_bytes, 0))
     target = wanted if state.target_bytes is None else min(state.target_bytes, int(aim))
     if wanted < target - config.noise * limit:
         target = wanted

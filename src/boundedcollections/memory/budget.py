@@ -1,0 +1,727 @@
+"""
+One number of bytes for all collections of a process, and for whatever else it holds.
+
+Ten caches with ten limits add up to a limit that nobody has chosen. In a `MemoryBudget` they
+share one: what one of them does not need, another may use, and none is ever evicted from while
+somebody writes to it.
+"""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final, Self
+
+from boundedcollections._core.budgets import Member
+from boundedcollections._core.errors import LimitReached, TooLarge
+from boundedcollections._core.lease import Lease
+from boundedcollections._core.units import non_negative_int, positive_int, positive_seconds
+from boundedcollections.memory.account import Account
+from boundedcollections.memory.policy import Level, Plan
+from boundedcollections.memory.sharing import water_fill
+
+_RETRY_SECONDS: Final = 1.0
+"""When a refused reservation is worth trying again: members have made room by then."""
+_ASKED_SECONDS: Final = 10.0
+"""How long a member is taken to need the room that it has asked for."""
+_CRITICAL_RETRY_SECONDS: Final = 5.0
+"""A critical level is not left sooner."""
+_GROWTH_SHARE: Final = 16
+"""A member needs a sixteenth more than it has, so that it can grow ..."""
+_FIRST_STEPS: Final = 64
+"""... and this part of an equal share, so that it can begin to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberStatistics:
+    """
+    The figures of one member of a `MemoryBudget` at one moment.
+
+    Attributes:
+        name: for people and metrics.
+        claimed_bytes: what it holds by its own books.
+        target_bytes: how much it may hold at present.
+        floor_bytes: how much it may hold whatever happens.
+        max_bytes: the most it ever holds, or None.
+        weight: its share beside the others'.
+        errors: how often it raised when it was asked or told something.
+    """
+
+    name: str
+    claimed_bytes: int
+    target_bytes: int
+    floor_bytes: int
+    max_bytes: int | None
+    weight: float
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatistics:
+    """
+    The figures of one `MemoryBudget` at one moment. Totals count since its creation.
+
+    Attributes:
+        max_bytes: the bound in bytes.
+        claimed_bytes: what all members hold together.
+        reserved_bytes: what is reserved beside them.
+        peak_reserved_bytes: the most bytes ever reserved.
+        target_bytes: what all members may hold together at present, as of the last plan.
+        level: how short memory is, as of the last plan.
+        reservations: how many there are.
+        refused_reservations: reservations refused, at a critical level or for want of room.
+        refused_admissions: how often `MemoryBudget.admit` refused.
+        members: the figures of each member, in the order in which they joined.
+    """
+
+    max_bytes: int
+    claimed_bytes: int
+    reserved_bytes: int
+    peak_reserved_bytes: int
+    target_bytes: int
+    level: Level
+    reservations: int
+    refused_reservations: int
+    refused_admissions: int
+    members: tuple[MemberStatistics, ...]
+
+
+class Reservation(Lease):
+    """
+    Bytes of a `MemoryBudget` that are set aside until they are released; use it in a ``with``.
+
+    Attributes:
+        size: how many bytes; 0 after the release.
+    """
+
+    __slots__ = ("size",)
+
+    _owner: "MemoryBudget"
+
+    def __init__(self, owner: "MemoryBudget") -> None:
+        self.size = 0
+        self._owner = owner
+
+    @property
+    def released(self) -> bool:
+        """Whether the bytes were given back."""
+        return not self.size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def _give_back(self, *, leaked: bool) -> bool:  # noqa: ARG002  # a leak is given back alike
+        return self._owner._release(self)  # noqa: SLF001  # the two are one
+
+    def _where(self) -> str:
+        return f"a reservation of {self._owner._where()}"  # noqa: SLF001
+
+
+class MemoryBudget:
+    """
+    A bound in bytes for many collections together, and for reservations beside them.
+
+    >>> from boundedcollections import MiB
+    >>> budget = MemoryBudget(max_bytes=100 * MiB)
+    >>> with budget.reserve(30 * MiB):
+    ...     budget.reserved_bytes // MiB
+    30
+    >>> budget
+    <MemoryBudget bytes=0/104857600 normal>
+
+    A collection that is given ``budget=`` joins it. It then keeps two bounds: its own `max_bytes`,
+    and a *target* that the budget sets. All targets, claims above targets, and reservations
+    together never exceed the budget's `max_bytes`; so neither do the bytes held, except for a
+    while after a member with a floor has joined, until the others have made room for it.
+
+    **Shares**: each member may have what it needs. Where that is too much for all, they share by
+    `weight`, but none gets less than its `floor_bytes`, and what one does not need goes to the
+    others. What nobody needs is room to grow. Shares follow the needs when members join or leave,
+    when reservations come and go, and whenever a `MemoryMonitor` carries out a plan.
+
+    **At the target** a collection evicts on its own writes, a slice at a time, so that no single
+    write pays for a large change; `catch_up` does the rest, and a monitor calls it. An item
+    that is larger than the target by itself is refused with `TooLarge`; so give a collection a
+    floor in which its largest item fits if it must never refuse one.
+
+    **Reservations** are for memory that nobody can evict, such as the body of a request. If there
+    is no room, `reserve` raises `LimitReached`; members' targets are then lowered, so that there
+    is room for the next try.
+
+    **Levels**: how short memory is. A monitor, which measures the process, sets it; without one
+    it stays NORMAL, and only claims and reservations count. At CRITICAL, `admit` and `reserve`
+    refuse.
+
+    **Threads and tasks**: every method may be called from any thread and any task, from a
+    destructor and from a signal handler. The budget never waits for a collection, nor calls into
+    one during a write to it; a collection never waits for the budget. A child process that comes
+    by ``fork`` has a budget of its own, with the same members.
+
+    **Complexity**: O(members) for everything but `admit`; writes to members cost nothing more.
+
+    **When not to use it**: for a single collection, whose own `max_bytes` does the same.
+
+    Args:
+        max_bytes: the most bytes for all members and reservations together.
+        name: for people and metrics.
+        clock: seconds, never going back.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: the bound is below 1.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accounts",
+        "_allowed_bytes",
+        "_asked_bytes",
+        "_asked_until",
+        "_changes",
+        "_clock",
+        "_generation",
+        "_grow",
+        "_level",
+        "_lock",
+        "_max_bytes",
+        "_peak_reserved_bytes",
+        "_refused_admissions",
+        "_refused_reservations",
+        "_reservations",
+        "_reserved_bytes",
+        "_shared_at",
+        "_turn",
+        "_unmanaged_bytes",
+        "name",
+    )
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        name: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_bytes = positive_int("max_bytes", max_bytes)
+        self.name = name
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._accounts: tuple[Account, ...] = ()
+        self._changes = 0  # counts what is booked, so that a sum can tell whether it is still true
+        self._reserved_bytes = self._peak_reserved_bytes = self._reservations = 0
+        self._refused_reservations = self._refused_admissions = 0
+        self._asked_bytes = 0  # of a reservation that was refused and may come again
+        self._asked_until = self._shared_at = clock()
+        self._turn = 0
+        self._forget()
+        _budgets.add(self)
+
+    def _forget(self) -> None:
+        self._generation = 0
+        self._level = Level.NORMAL
+        self._grow = True
+        self._allowed_bytes = self._max_bytes
+        self._unmanaged_bytes = 0
+
+    # ── figures ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def max_bytes(self) -> int:
+        """The bound in bytes."""
+        return self._max_bytes
+
+    @property
+    def claimed_bytes(self) -> int:
+        """What all members hold together, by their own books; O(members)."""
+        return sum(account.claimed_bytes for account in self._accounts)
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What is reserved beside them."""
+        return self._reserved_bytes
+
+    @property
+    def current_bytes(self) -> int:
+        """What members hold and what is reserved; O(members)."""
+        return self.claimed_bytes + self._reserved_bytes
+
+    @property
+    def level(self) -> Level:
+        """How short memory is, as of the last plan; NORMAL without a monitor."""
+        return self._level
+
+    def statistics(self) -> BudgetStatistics:
+        """
+        Return the figures of this moment; looking changes none of them.
+
+        >>> budget = MemoryBudget(max_bytes=1_000)
+        >>> reservation = budget.reserve(400)
+        >>> budget.statistics().reserved_bytes, budget.statistics().target_bytes
+        (400, 1000)
+        >>> reservation.release()
+        """
+        with self._lock:
+            accounts = [account for account in self._accounts if account.member() is not None]
+            members = tuple(
+                MemberStatistics(
+                    name=account.name,
+                    claimed_bytes=account.claimed_bytes,
+                    target_bytes=account.target_bytes,
+                    floor_bytes=account.floor_bytes,
+                    max_bytes=account.max_bytes,
+                    weight=account.weight,
+                    errors=account.errors,
+                )
+                for account in accounts
+            )
+            return BudgetStatistics(
+                max_bytes=self._max_bytes,
+                claimed_bytes=sum(member.claimed_bytes for member in members),
+                reserved_bytes=self._reserved_bytes,
+                peak_reserved_bytes=self._peak_reserved_bytes,
+                target_bytes=self._allowed_bytes,
+                level=self._level,
+                reservations=self._reservations,
+                refused_reservations=self._refused_reservations,
+                refused_admissions=self._refused_admissions,
+                members=members,
+            )
+
+    def __repr__(self) -> str:
+        return f"<{self._where()} bytes={self.current_bytes}/{self._max_bytes} {self._level}>"
+
+    def _where(self) -> str:
+        kind = type(self).__name__
+        return kind if self.name is None else f"{kind} {self.name!r}"
+
+    # ── members ─────────────────────────────────────────────────────────────────────────────
+
+    def join(
+        self,
+        member: Member,
+        *,
+        name: str | None = None,
+        max_bytes: int | None = None,
+        floor_bytes: int = 0,
+        weight: float = 1.0,
+    ) -> Account:
+        """
+        Open an account for `member`, and set its first target.
+
+        The collections of this library do that themselves when they are given ``budget=``; here
+        is how one of your own does it.
+
+        >>> class Names:
+        ...     claimed_bytes = target_bytes = 0
+        ...
+        ...     def __init__(self, budget):
+        ...         self.names = []
+        ...         self.account = budget.join(self, name="names")
+        ...
+        ...     def add(self, name):
+        ...         self.names.append(name)
+        ...         self.claimed_bytes += len(name)
+        ...         while self.shed():
+        ...             pass
+        ...
+        ...     def shed(self):
+        ...         if self.claimed_bytes > self.target_bytes:
+        ...             self.claimed_bytes -= len(self.names.pop(0))
+        ...         return self.claimed_bytes > self.target_bytes
+        >>> names = Names(MemoryBudget(max_bytes=10))
+        >>> for name in ("Anna", "Bela", "Carl"):
+        ...     names.add(name)
+        >>> names.names
+        ['Bela', 'Carl']
+
+        The member is held weakly; its account ends with it, or with `Account.close`.
+
+        Args:
+            member: has `claimed_bytes`, takes `target_bytes`, and can `shed`.
+            name: for people and metrics; by default that of its class.
+            max_bytes: the most it ever holds, if there is such a bound beside its target.
+            floor_bytes: how much it may hold whatever happens.
+            weight: its share beside the others'.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: the floor is above `max_bytes`, or all floors together are above that of
+                the budget; a figure is below its least. Nothing was changed.
+        """
+        account = Account(
+            member,
+            leave=self._rebalance,
+            press=self._press,
+            name=type(member).__name__ if name is None else name,
+            max_bytes=None if max_bytes is None else positive_int("max_bytes", max_bytes),
+            floor_bytes=non_negative_int("floor_bytes", floor_bytes),
+            weight=_positive_weight(weight),
+        )
+        if max_bytes is not None and floor_bytes > max_bytes:
+            raise ValueError(f"floor_bytes must be at most {max_bytes}, got {floor_bytes}")
+        with self._lock:
+            others = sum(other.floor_bytes for other in self._living())
+            room = self._max_bytes - self._reserved_bytes - others
+            if account.floor_bytes > room:
+                raise ValueError(
+                    f"floor_bytes must be at most {max(room, 0)}, what other floors and "
+                    f"reservations leave of {self._where()}, got {floor_bytes}"
+                )
+            account.target_bytes = account.floor_bytes
+            self._accounts = (*self._accounts, account)
+            self._share_out()
+            account.is_new = False
+        return account
+
+    def _living(self) -> tuple[Account, ...]:
+        while True:
+            accounts = self._accounts
+            living = tuple([account for account in accounts if account.member() is not None])
+            if self._accounts is accounts:  # else something that interrupted this has added one
+                self._accounts = living
+                return living
+
+    # ── reservations and admission ──────────────────────────────────────────────────────────
+
+    def reserve(self, size: int) -> Reservation:
+        """
+        Set `size` bytes aside that nobody can evict, until they are released.
+
+        >>> budget = MemoryBudget(max_bytes=1_000)
+        >>> with budget.reserve(800):
+        ...     budget.reserve(300)
+        Traceback (most recent call last):
+        ...
+        boundedcollections._core.errors.LimitReached: MemoryBudget refuses: max_bytes=1000 is ...
+
+        Reserve what is worth it: each reservation looks at all members.
+
+        Raises:
+            LimitReached: there is no room at present, or the level is CRITICAL.
+            TooLarge: there never is so much room.
+            ValueError: `size` is below 1.
+        """
+        size = positive_int("size", size)
+        reservation = Reservation(self)
+        with self._lock:
+            most = self._max_bytes - sum([account.floor_bytes for account in self._living()])
+            if size > most:
+                self._refused_reservations += 1
+                raise TooLarge(self._where(), size=size, limit=most)
+            if self._level is Level.CRITICAL:
+                self._refused_reservations += 1
+                raise self._refusal(_CRITICAL_RETRY_SECONDS)
+            if not self._take(reservation, size):
+                self._asked_bytes = max(self._asked(), size)
+                self._asked_until = self._clock() + 2 * _RETRY_SECONDS
+                self._share_out()
+                if not self._take(reservation, size):
+                    self._refused_reservations += 1
+                    raise self._refusal(_RETRY_SECONDS)
+        return reservation
+
+    def admit(self) -> None:
+        """
+        Raise `LimitReached` if nothing new is to be let in, because the level is CRITICAL; O(1).
+
+        >>> MemoryBudget(max_bytes=1_000).admit()
+
+        For a server to ask before it accepts a connection or starts a child process.
+
+        Raises:
+            LimitReached: the level is CRITICAL.
+        """
+        if self._level is Level.CRITICAL:
+            with self._lock:
+                self._refused_admissions += 1
+            raise self._refusal(_CRITICAL_RETRY_SECONDS)
+
+    def _refusal(self, retry_after_seconds: float) -> LimitReached:
+        return LimitReached(
+            self._where(),
+            reason="max_bytes",
+            limit=self._max_bytes,
+            retry_after_seconds=retry_after_seconds,
+        )
+
+    def _asked(self) -> int:
+        """Return the size of a reservation that was refused and may come again."""
+        return self._asked_bytes if self._clock() < self._asked_until else 0
+
+    def _take(self, reservation: Reservation, size: int) -> bool:
+        while True:
+            changes = self._changes
+            room = self._room()
+            if self._changes != changes:
+                continue  # something that interrupted the sum has booked meanwhile
+            if size > room:
+                return False
+            self._changes = changes + 1  # no call from here on: nothing can come between
+            self._reserved_bytes += size
+            self._reservations += 1
+            reservation.size = size
+            if self._asked_bytes <= size:
+                self._asked_bytes = 0
+            if self._reserved_bytes > self._peak_reserved_bytes:  # noqa: PLR1730  # max() is a call
+                self._peak_reserved_bytes = self._reserved_bytes
+            return True
+
+    def _release(self, reservation: Reservation) -> bool:
+        with self._lock:
+            size = reservation.size
+            reservation.size = 0
+            self._changes += 1
+            self._reserved_bytes -= size
+            if not size:
+                return False
+            self._reservations -= 1
+            if not self._reserved_bytes or self._clock() - self._shared_at >= _RETRY_SECONDS:
+                self._share_out()
+        return True
+
+    # ── plans ───────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, plan: Plan) -> None:
+        """
+        Take over the level and the target of `plan`, unless a newer plan has been applied.
+
+        It sets targets, and evicts nothing: that is what `catch_up` and the members' own writes
+        are for. A `MemoryMonitor` calls it.
+        """
+        with self._lock:
+            if plan.generation < self._generation:
+                return
+            self._generation = plan.generation
+            self._level = plan.level
+            self._grow = plan.grow
+            self._allowed_bytes = min(plan.target_bytes, self._max_bytes)
+            self._unmanaged_bytes = plan.unmanaged_bytes
+            if not self._is_comfortable():
+                self._share_out()
+
+    def forget_plan(self) -> None:
+        """Go on as without a monitor: at the level NORMAL, by claims and reservations alone."""
+        with self._lock:
+            self._forget()
+            self._share_out()
+
+    def resize(self, *, max_bytes: int) -> None:
+        """
+        Change the bound, and the targets with it; `catch_up` does what members' writes leave.
+
+        >>> budget = MemoryBudget(max_bytes=1_000)
+        >>> budget.resize(max_bytes=2_000)
+        >>> budget.max_bytes
+        2000
+
+        Raises:
+            ValueError: it is less than all floors and reservations together; nothing was changed.
+        """
+        max_bytes = positive_int("max_bytes", max_bytes)
+        with self._lock:
+            least = sum([account.floor_bytes for account in self._living()]) + self._reserved_bytes
+            if max_bytes < least:
+                raise ValueError(
+                    f"max_bytes must be at least {least}, the sum of floors and reservations, "
+                    f"got {max_bytes}"
+                )
+            is_planned = self._generation > 0
+            self._allowed_bytes = min(self._allowed_bytes, max_bytes) if is_planned else max_bytes
+            self._share_out()  # targets fall before the bound does
+            self._max_bytes = max_bytes
+            self._share_out()
+
+    def catch_up(self, max_seconds: float = 0.001) -> bool:
+        """
+        Have members that are above their targets evict, in small slices; return whether more is left.
+
+        It calls into the members without a lock, so what they tell their listeners of is told in
+        the thread of the caller. A member that raises, or cannot shrink, is passed over.
+
+        >>> MemoryBudget(max_bytes=1_000).catch_up()
+        False
+
+        Args:
+            max_seconds: begin no further slice after so many seconds.
+        """
+        deadline = self._clock() + positive_seconds("max_seconds", max_seconds)
+        above = [a for a in self._accounts if a.claimed_bytes > a.target_bytes]
+        turn = self._turn % len(above) if above else 0
+        above = above[turn:] + above[:turn]  # else the first would be served alone
+        while above:
+            self._turn += 1
+            account = above.pop(0)
+            if account.shed():
+                above.append(account)
+            if self._clock() >= deadline:
+                break
+        return bool(above)
+
+    # ── shares ──────────────────────────────────────────────────────────────────────────────
+
+    def _rebalance(self) -> None:
+        with self._lock:
+            self._share_out()
+
+    def _press(self, account: Account, size: int) -> None:
+        now = self._clock()
+        account.asked_bytes = max(account.asked_bytes, size)
+        account.asked_until = now + _ASKED_SECONDS
+        if now - self._shared_at >= _RETRY_SECONDS:
+            self._rebalance()
+
+    def _is_comfortable(self) -> bool:
+        """Say whether all targets may stay: none is too high, and no member needs more."""
+        accounts = self._accounts
+        for account, claimed in zip(accounts, _claims(accounts), strict=True):
+            target = account.target_bytes
+            if claimed + claimed // _GROWTH_SHARE >= target != account.max_bytes:
+                return False
+            if account.told_bytes != target:
+                return False
+        return sum([account.target_bytes for account in accounts]) <= self._total()
+
+    def _share_out(self) -> None:
+        """
+        Set all targets anew: what one has to give is taken at once, what one gets must be there.
+
+        A target falls before the claim is read that it limits, and a member books before it reads
+        its target; so whatever a write may still add is seen here, or not added.
+        """
+        self._shared_at = self._clock()
+        self._changes = changes = self._changes + 1
+        accounts = self._living()
+        claims = _claims(accounts)
+        wanted = self._wanted(accounts, claims)
+        lowered = [
+            i
+            for i, (account, want) in enumerate(zip(accounts, wanted, strict=True))
+            if want < account.target_bytes
+        ]
+        for i in lowered:
+            account, want = accounts[i], wanted[i]
+            if self._changes != changes:
+                return  # something that interrupted this has shared out by newer figures
+            account.target_bytes = want
+        for i in lowered:
+            accounts[i].tell()
+            claims[i] = accounts[i].claimed_bytes
+        self._raise_targets(accounts, claims, wanted, changes)
+
+    def _raise_targets(
+        self,
+        accounts: Sequence[Account],
+        claims: Sequence[int],
+        wanted: Sequence[int],
+        changes: int,
+    ) -> None:
+        """Give each what it lacks, if there is room for all of that; otherwise a part of it."""
+        grow = self._grow
+        total, lacks = 0, []
+        for account, claimed, want in zip(accounts, claims, wanted, strict=True):
+            have = account.target_bytes
+            if claimed > have:  # noqa: PLR1730  # a call each would be dear
+                have = claimed
+            total += have
+            if want > have and (grow or account.is_new):
+                lacks.append((account, have, want - have))
+        room = max(self._ceiling() - total, 0)
+        lacking = sum([lack for _, _, lack in lacks])
+        for account, have, lack in lacks:
+            more = lack if lacking <= room else lack * room // lacking
+            if self._changes != changes:
+                return
+            if more:
+                account.target_bytes = have + more
+        for account in accounts:
+            if account.told_bytes != account.target_bytes:
+                account.tell()
+
+    def _wanted(self, accounts: Sequence[Account], claims: Sequence[int]) -> list[int]:
+        """Return the targets that are right, whether or not there is room for them already."""
+        total = self._total()
+        floors, needs, caps, weights = [], [], [], []
+        spare = total // (_FIRST_STEPS * max(len(accounts), 1))
+        for account, claimed in zip(accounts, claims, strict=True):
+            floor = account.floor_bytes
+            cap = total if account.max_bytes is None else account.max_bytes
+            cap = max(cap, floor)
+            need = claimed + claimed // _GROWTH_SHARE + spare
+            if account.asked_bytes:
+                need = max(need, claimed + self._asked_by(account))
+            floors.append(floor)
+            caps.append(cap)
+            needs.append(floor if need < floor else min(need, cap))
+            weights.append(account.weight)
+        if sum(caps) <= total:
+            return caps
+        for i, account in enumerate(accounts):
+            if account.is_new:  # it would not have joined if it needed nothing
+                needs[i] = water_fill(total, floors, caps, weights)[i]
+        if sum(needs) > total:
+            return water_fill(total, floors, needs, weights)
+        return water_fill(total, needs, caps, weights)
+
+    def _asked_by(self, account: Account) -> int:
+        if self._clock() >= account.asked_until:
+            account.asked_bytes = 0
+        return account.asked_bytes
+
+    def _total(self) -> int:
+        """Return what the plan allows members to hold together."""
+        return max(min(self._allowed_bytes, self._ceiling()), 0)
+
+    def _ceiling(self) -> int:
+        """Return what members may hold together without exceeding the bound."""
+        return self._max_bytes - self._unmanaged_bytes - self._reserved_bytes - self._asked()
+
+    def _room(self) -> int:
+        """Return how much may be reserved without exceeding the bound."""
+        accounts = self._accounts
+        held = sum(map(max, [account.target_bytes for account in accounts], _claims(accounts)))
+        return self._max_bytes - self._unmanaged_bytes - self._reserved_bytes - held
+
+    def _check(self) -> None:
+        """Assert the invariants."""
+        with self._lock:
+            assert 0 <= self._reserved_bytes <= self._peak_reserved_bytes <= self._max_bytes
+            assert (self._reservations == 0) == (self._reserved_bytes == 0)
+            floors = sum(account.floor_bytes for account in self._accounts)
+            assert floors + self._reserved_bytes <= self._max_bytes
+            assert all(a.target_bytes >= a.floor_bytes for a in self._accounts)
+            targets = sum(account.target_bytes for account in self._accounts)
+            assert targets + self._reserved_bytes <= self._max_bytes, targets
+
+
+def _claims(accounts: Sequence[Account]) -> list[int]:
+    try:
+        return [
+            0 if (member := account.member()) is None else member.claimed_bytes
+            for account in accounts
+        ]
+    except Exception:  # noqa: BLE001  # rare; the account knows what to do about its member
+        return [account.claimed_bytes for account in accounts]
+
+
+def _positive_weight(weight: float) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise TypeError(f"weight must be a finite number above 0, got {weight!r}")
+    if not isfinite(weight) or weight <= 0:
+        raise ValueError(f"weight must be a finite number above 0, got {weight!r}")
+    return float(weight)
+
+
+_budgets: Final = weakref.WeakSet["MemoryBudget"]()
+
+
+def _renew_locks() -> None:  # pragma: no cover  # coverage does not see a forked child
+    """Give the budgets of a forked child locks that none of its parent's threads holds."""
+    for budget in list(_budgets):
+        budget._lock = threading.RLock()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # there is no fork elsewhere
+    os.register_at_fork(after_in_child=_renew_locks)
