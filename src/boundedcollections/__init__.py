@@ -30,6 +30,7 @@ from boundedcollections.broadcast import (
 from boundedcollections.buffers import BufferPool, BufferPoolStatistics
 from boundedcollections.channel import ChannelStatistics, DropOldestChannel
 from boundedcollections.files.changes import IndexChanges
+from boundedcollections.files.finder import Answers, FileFinder
 from boundedcollections.files.index import IndexStatistics, ReplaceOnIndex
 from boundedcollections.files.search import FileMatch, FileMatches
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
@@ -39,6 +40,7 @@ from boundedcollections.lines import Line, LineSplitter, LineStatistics, read_li
 from boundedcollections.lru import LRUStatistics, SizeAwareLRU
 
 __all__ = [
+    "Answers",
     "Batch",
     "BoundedError",
     "BoundedHistory",
@@ -50,6 +52,7 @@ __all__ = [
     "Closed",
     "ConnectionLimiter",
     "DropOldestChannel",
+    "FileFinder",
     "FileMatch",
     "FileMatches",
     "GiB",

@@ -1,12 +1,17 @@
 """A search that calls itself complete gives what comparing every path would give."""
 
+import importlib.util
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from boundedcollections.files.engines import Engine, engine_named
 from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import align, fold
-from boundedcollections.files.search import FileMatches, search
+from boundedcollections.files.search import FileMatches, Search
 from boundedcollections.files.snapshot import IndexSnapshot
+from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import BLOCK_FILES, Folder, Found, encoded
 
 SEGMENTS = st.one_of(
@@ -82,14 +87,29 @@ def ranks_of(matches: FileMatches) -> list[tuple[int, bool, int, str]]:
     ]
 
 
+@pytest.fixture(scope="module", params=["standard", "frizbee"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "frizbee" and importlib.util.find_spec("frizbee") is None:
+        pytest.skip("frizbee is not installed")
+    return engine_named(request.param)
+
+
+def search(snapshot: IndexSnapshot, engine: Engine, text: str, limit: int) -> FileMatches:
+    search = Search(snapshot, Tables(snapshot.columns, engine, 1 << 20), text, limit)
+    first = search.first()
+    return first if first.final else search.complete()
+
+
 @settings(max_examples=250, deadline=None)
 @given(paths=PATHS, text=QUERIES, limit=st.integers(1, 5))
-def test_a_complete_search_gives_the_best(paths: list[str], text: str, limit: int) -> None:
+def test_a_complete_search_gives_the_best(
+    engine: Engine, paths: list[str], text: str, limit: int
+) -> None:
     snapshot = snapshot_of(paths)
     snapshot.check()
     expected = every_match(snapshot, text)
-    assert ranks_of(search(snapshot, text, 1_000)) == expected
-    matches = search(snapshot, text, limit)
+    assert ranks_of(search(snapshot, engine, text, 1_000)) == expected
+    matches = search(snapshot, engine, text, limit)
     assert set(ranks_of(matches)) <= set(expected)
     assert len(matches) == min(limit, len(expected))
     if not matches.incomplete:
@@ -97,14 +117,65 @@ def test_a_complete_search_gives_the_best(paths: list[str], text: str, limit: in
 
 
 @settings(max_examples=150, deadline=None)
+@given(paths=PATHS, text=QUERIES, limit=st.integers(1, 5))
+def test_a_first_answer_is_right_as_far_as_it_goes(
+    engine: Engine, paths: list[str], text: str, limit: int
+) -> None:
+    snapshot = snapshot_of(paths)
+    tables = Tables(snapshot.columns, engine, 1 << 20)
+    search = Search(snapshot, tables, text, limit)
+    first = search.first()
+    expected = every_match(snapshot, text)
+    assert set(ranks_of(first)) <= set(expected)
+    if not first.incomplete:
+        assert ranks_of(first) == expected[:limit]
+    if not first.final:
+        assert first.incomplete
+        complete = search.complete()
+        assert complete.final
+        assert ranks_of(complete) <= ranks_of(first) or len(complete) > len(first)
+
+
+@settings(max_examples=150, deadline=None)
+@given(paths=PATHS, text=QUERIES, more=st.text("abAB_.-/ 1ée\u0301srct", max_size=3))
+def test_what_a_query_leaves_is_enough_for_a_longer_one(
+    engine: Engine, paths: list[str], text: str, more: str
+) -> None:
+    snapshot = snapshot_of(paths)
+    tables = Tables(snapshot.columns, engine, 1 << 20)
+    before = Search(snapshot, tables, text, 1_000)
+    if not before.first().final:
+        before.complete()
+    narrowing = before.narrowing(engine)
+    search = Search(snapshot, tables, text + more, 1_000, narrowing)
+    first = search.first()
+    matches = first if first.final else search.complete()
+    assert ranks_of(matches) == every_match(snapshot, text + more)
+
+
+@settings(max_examples=150, deadline=None)
 @given(paths=PATHS, text=QUERIES)
-def test_positions_are_the_letters_of_the_query(paths: list[str], text: str) -> None:
+def test_positions_are_the_letters_of_the_query(
+    engine: Engine, paths: list[str], text: str
+) -> None:
     query = Query(text)
-    for match in search(snapshot_of(paths), text, 1_000):
+    for match in search(snapshot_of(paths), engine, text, 1_000):
         assert list(match.positions) == sorted(set(match.positions))
         if len(query.terms) == 1 and match.path.isascii():
             letters = "".join(match.path[place] for place in match.positions)
             assert (letters.lower() if query.ignore_case else letters) == query.terms[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(paths=PATHS)
+def test_tables_are_what_the_paths_say(engine: Engine, paths: list[str]) -> None:
+    snapshot = snapshot_of(paths)
+    tables = Tables(snapshot.columns, engine, 1 << 20)
+    tables.check()
+    for size in range(0, tables.bytes, max(tables.bytes // 5, 1)):
+        smaller = Tables(snapshot.columns, engine, size)
+        smaller.check()
+        assert smaller.bytes <= size or not len(smaller.names)
 
 
 @settings(max_examples=150, deadline=None)

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from boundedcollections.files import candidates
+from boundedcollections.files import candidates, standard
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import align, best_possible, fold, holds
 from boundedcollections.files.search import FileMatch, FileMatches
+from boundedcollections.files.standard import StandardEngine
 
 
 def index_of(root: Path, paths: Iterable[str], **options: int) -> ReplaceOnIndex:
@@ -187,7 +188,7 @@ class TestIgnoredFiles:
 
 class TestBounds:
     def test_candidates_beyond_the_cap_are_passed_over_and_that_is_said(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path
     ) -> None:
         index = index_of(tmp_path, [f"x{n:03}a{n:03}b" for n in range(300)])
         matches = index.search("ab", limit=10)
@@ -198,42 +199,88 @@ class TestBounds:
         index = index_of(tmp_path, [*(f"ab{n:03}" for n in range(300)), "xaxb"])
         assert not index.search("ab", limit=10).incomplete
 
+    def test_folders_that_do_need_no_further_look_either(self, tmp_path: Path) -> None:
+        paths = [*(f"ab{n}/{m}/x{m}" for n in range(5) for m in range(5)), "xaxb", "ab0/zz/ab"]
+        index = index_of(tmp_path, paths)
+        matches = index.search("ab", limit=6)
+        assert (found(matches), matches.incomplete) == (
+            ["ab0/zz/ab", *(f"ab0/{m}/x{m}" for m in range(5))],
+            False,
+        )
+
+    def test_a_name_below_a_folder_that_is_given_needs_no_further_look(
+        self, tmp_path: Path
+    ) -> None:
+        paths = [f"{a}/lib/in{n}.c" for a in "xyz" for n in range(3)]
+        index = index_of(tmp_path, [*paths, "lib/sub/in.c", "alib/in.c", "lib/x/int/a"])
+        matches = index.search("lib/in", limit=9)
+        assert (found(matches), matches.incomplete) == (paths, False)
+        matches = index.search("lib/", limit=3)
+        assert (found(matches), matches.incomplete) == (["lib/x/int/a", *paths[:2]], False)
+        matches = index.search("x/int", limit=1)
+        assert (found(matches), matches.incomplete) == (["lib/x/int/a"], False)
+
     def test_enough_names_that_hold_the_letters_leave_paths_unseen(self, tmp_path: Path) -> None:
-        index = index_of(tmp_path, ["xaxb", "yayb", "a/x/b"])
-        assert index.search("ab", limit=2).incomplete
-        matches = index.search("ab", limit=3)
-        assert (found(matches)[0], len(matches), matches.incomplete) == ("a/x/b", 3, False)
+        names = [f"a-b{n:02}" for n in range(20)]
+        index = index_of(tmp_path, [*names, "a/x/b"])
+        assert index.search("ab", limit=12).incomplete
+        matches = index.search("ab", limit=22)
+        assert (found(matches)[-1], len(matches), matches.incomplete) == ("a/x/b", 21, False)
 
-    def test_more_hits_than_are_looked_at_are_said(
+    @pytest.mark.parametrize("query", ["ab", "c/ab", "cab", "c/a x", "AB", "zb"])
+    @pytest.mark.parametrize(
+        ("bound", "value"),
+        [
+            ("_MOST_HITS", 5),
+            ("_MOST_CANDIDATES", 5),
+            ("_MOST_LISTED", 1),
+            ("_MOST_FOLDERS", 1),
+            ("_MOST_NAMES", 5),
+            ("_MOST_QUICK_NAMES", 5),
+            ("_MOST_CHECKED", 5),
+        ],
+    )
+    def test_what_a_bound_cuts_off_is_said(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        bound: str,
+        value: int,
+        query: str,
+    ) -> None:
+        paths = [
+            *(f"c{n}/xa{n}b{n}" for n in range(9)),
+            *(f"c{n}a/{m}b" for n in range(9) for m in range(4)),
+            *(f"C/AB{n}" for n in range(9)),
+            *(f"z{n}/a{m}/b" for n in range(5) for m in range(3)),
+        ]
+        index = index_of(tmp_path, paths)
+        everything = index.search(query, limit=100)
+        assert not everything.incomplete
+        monkeypatch.setattr(candidates, bound, value)
+        matches = index.search(query, limit=3)
+        assert set(matches) <= set(everything)
+        assert matches.incomplete or matches[:] == everything[:3]
+
+    def test_letters_are_looked_for_in_so_many_bytes(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        index = index_of(tmp_path, [f"a{n}" for n in range(100)])
-        monkeypatch.setattr(candidates, "_MOST_HITS", 50)
-        matches = index.search("a", limit=100)
+        index = index_of(tmp_path, [f"{n:03}-ab" for n in range(300)])
+        assert len(index.search("ab", limit=300)) == 300
+        monkeypatch.setattr(standard, "_CHUNK_BYTES", 64)
+        monkeypatch.setattr(standard, "_MOST_BYTES", 1_000)
+        matches = index.search("ab", limit=300)
         assert matches.incomplete
-        assert 50 <= len(matches) <= 100
+        assert 100 <= len(matches) <= 200
 
-    def test_beyond_the_budget_names_count_from_their_first_letter_on(
+    def test_letters_are_looked_for_in_so_many_names(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        index = index_of(tmp_path, [*(f"{n:03}-ab" for n in range(300)), "z/a-b", "z/xa-b"])
-        monkeypatch.setattr(candidates, "_MOST_BYTES", 1_000)
-        monkeypatch.setattr(candidates, "_CANDIDATES", 1_000)
-        matches = index.search("ab", limit=500)
-        assert matches.incomplete
-        assert "z/a-b" in found(matches)
-        assert "z/xa-b" not in found(matches)
-        assert "000-ab" in found(matches)
-
-    def test_the_budget_holds_for_folders_too(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        index = index_of(tmp_path, [f"src/d{n}/{m}-name" for n in range(9) for m in range(9)])
-        monkeypatch.setattr(candidates, "_MOST_BYTES", 200)
-        for query in ("src/nm", "sname"):
-            matches = index.search(query, limit=100)
-            assert matches.incomplete
-            assert 0 < len(matches) < 81
+        index = index_of(tmp_path, [*(f"x{n}-ab" for n in range(30)), "a-b"])
+        monkeypatch.setattr(StandardEngine, "quick_texts", 10)
+        monkeypatch.setattr(StandardEngine, "most_texts", 20)
+        matches = index.search("ab", limit=50)
+        assert (found(matches), matches.incomplete) == (["a-b"], True)
 
     def test_files_that_are_asked_for_other_terms_are_bounded(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -242,18 +289,69 @@ class TestBounds:
         monkeypatch.setattr(candidates, "_MOST_CHECKED", 20)
         matches = index.search("abc 9", limit=100)
         assert matches.incomplete
-        assert found(matches) == ["abc009", "abc019"]
+        assert found(matches)[:2] == ["abc009", "abc019"]
 
     def test_chunks_hide_nothing_at_their_edges(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        paths = [f"d{a}/{b:03}-file" for a in range(9) for b in range(90)]
+        paths = [f"d{a}/{b:03}-file{a}" for a in range(9) for b in range(90)]
         index = index_of(tmp_path, paths)
-        monkeypatch.setattr(candidates, "_CANDIDATES", 10_000)
         for size in (1, 100, 701, 5_000):
-            monkeypatch.setattr(candidates, "_CHUNK_BYTES", size)
+            monkeypatch.setattr(standard, "_CHUNK_BYTES", size)
             for query in ("-file", "fl", "dfile", "d/fl"):
                 assert sorted(found(index.search(query, limit=1_000))) == paths
+
+    def test_files_for_which_there_is_no_room_are_not_found_and_that_is_said(
+        self, tmp_path: Path
+    ) -> None:
+        names = [f"{n:03}" for n in range(900)]
+        index = index_of(tmp_path, names, max_bytes=64 * 1024)
+        assert len(index) == 900
+        matches = index.search("0", limit=1_000)
+        assert matches.incomplete
+        assert 0 < len(matches) < len([name for name in names if "0" in name])
+        assert index.current_bytes < 64 * 1024
+
+
+class TestHostileQueries:
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "a" * 10_240,
+            "a" * 1_024,
+            "ab/" * 341,
+            "a b " * 256,
+            "/" * 1_024,
+            "a\nb",
+            "a\0b",
+            "\ud800",
+            "caf\udcff",
+            "\u202ea",
+            "\u200f",
+            "a\u0301\u0301\u0301",
+            "\u0130",
+            "İ/ẞ",
+            "ﬀ",
+            "[", "]", "(", ")*", "a{1000}", "(?i)a", "\\", "^$", "a|b", ".*", "[^a]*+", "\\0",
+            "\x7f", "\xff", "中文", "\U0001f600", " ", "a//b", "//", "./", "../a", "~",
+        ],
+    )  # fmt: skip
+    def test_no_query_breaks_a_search(self, tmp_path: Path, query: str) -> None:
+        paths = ["ab/ab", "a\nb", "caf\udcff", "x/\u202ea", "i\u0307", "中文/文", "ff", "a(b)*"]
+        index = index_of(tmp_path, paths)
+        finder = index.finder(limit=5)
+        matches = index.search(query, limit=5)
+        assert finder.search(query).complete.result(timeout=60) == matches
+        for match in matches:
+            assert match.path in paths
+            assert all(0 <= place < len(match.path) for place in match.positions)
+
+    def test_what_is_in_the_name_is_found_whatever_it_is(self, tmp_path: Path) -> None:
+        paths = ["a\nb", "caf\udcff", "\u202ea\u200f", "i\u0307x", "\U0001f600", "a{1,2}", "x\\y"]
+        index = index_of(tmp_path, paths)
+        for path in paths:
+            assert path in found(index.search(path)) or path == "a\nb"  # a newline parts terms
+        assert found(index.search("a\nb")) == ["a\nb"]
 
 
 class TestResults:

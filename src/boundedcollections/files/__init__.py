@@ -16,9 +16,15 @@ The bounded index of the files below a folder.
     tree         what a walk finds
     columns      the same in a few flat columns
     snapshot     the columns as a sequence of paths
+    finder       two answers to each keystroke
+    searcher     the tables of the newest snapshot, and the thread that completes answers
     search       from what somebody typed to ranked matches
+    query        what was typed, as it is compared
     candidates   the files worth scoring
-    query        the regular expressions that find them
+    tables       names and folders by how they begin
+    engines      what finds texts that hold some letters
+    standard     the engine of the standard library
+    frizbee      the engine of the extra
     scoring      how well a path answers a query
     globbing     files by wildcards
 """

@@ -29,9 +29,12 @@ from boundedcollections._core.units import (
 from boundedcollections.files.background import Repeater
 from boundedcollections.files.changes import IndexChanges
 from boundedcollections.files.columns import Columns
+from boundedcollections.files.engines import engine_named
+from boundedcollections.files.finder import FileFinder
 from boundedcollections.files.repository import GIT
 from boundedcollections.files.scanner import SHARES, Plan, Scanner, is_broad
-from boundedcollections.files.search import FileMatches, search
+from boundedcollections.files.search import FileMatches
+from boundedcollections.files.searcher import Searcher
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.files.tree import Bounds
 
@@ -101,9 +104,12 @@ class ReplaceOnIndex(Collection[str]):
     cut it. A scan that fails changes nothing: `index` raises, and what was there stays.
 
     **Bytes**: `max_bytes` covers the snapshot that is read, the walk under way, and the snapshot
-    that it turns into, a third for each; so it is kept at every moment. A file takes about 30
-    bytes of the first. Not covered: the listing of up to 1,024 entries that is being read, the
-    working memory of a search, and snapshots that others hold on to.
+    that it turns into, and for both snapshots the tables that a search needs; each has its share,
+    so the bound is kept at every moment. A file takes about 30 bytes of a snapshot. Once somebody
+    searches, it takes as much again of tables, or 80 bytes with the engine of the extra `fuzzy`.
+    Not covered: the listing of up to 1,024 entries that is being read, the working memory of a
+    search, that of making tables (about 80 bytes a file, for a moment), and snapshots that others
+    hold on to.
 
     **Threads and tasks**: every method may be called from any thread and any task, from a signal
     handler, a destructor, from `on_index` and
@@ -112,7 +118,8 @@ class ReplaceOnIndex(Collection[str]):
     scan gets the next one, together with everybody else who does.
 
     **Complexity**: a scan is O(entries); `len` is O(1), `in` and the first item of `prefix` are
-    O(log n), `search` and `glob` are O(n) with small constants, and bounded.
+    O(log n), `search` and `glob` are O(n) with small constants, and bounded. The first search
+    makes tables, which takes about 4 us a file; after that, scans make them.
 
     **When not to use it**: to look for what is in the files; for a handful of files, where
     `Path.glob` does.
@@ -132,6 +139,8 @@ class ReplaceOnIndex(Collection[str]):
         full_every: of so many calls of `refresh` in a row, one reads all folders.
         allow_broad_root: whether `root` may be the root of a file system, the home directory, or
             a folder that this one is in. Such trees are large, and nobody means them.
+        search_engine: what looks for letters: ``"standard"``, or ``"frizbee"`` with the extra
+            `fuzzy`. If that cannot be used, there is a `RuntimeWarning`, and the first one is.
         on_index: called as ``on_index(report)`` after each scan that has not failed, in its
             thread and without a lock. What it raises is logged and counted.
         on_change: called as ``on_change(changes)`` in the same way, after `on_index`, if a scan has
@@ -153,6 +162,7 @@ class ReplaceOnIndex(Collection[str]):
         "_plan",
         "_repeater",
         "_scanner",
+        "_searcher",
         "name",
     )
 
@@ -171,6 +181,7 @@ class ReplaceOnIndex(Collection[str]):
         use_global_gitignore: bool = True,
         full_every: int = 10,
         allow_broad_root: bool = False,
+        search_engine: str = "standard",
         on_index: Callable[[IndexReport], object] | None = None,
         on_change: Callable[[IndexChanges], object] | None = None,
         name: str | None = None,
@@ -178,11 +189,13 @@ class ReplaceOnIndex(Collection[str]):
     ) -> None:
         self._repeater: Repeater | None = None  # first, because the destructor asks for it
         self._max_bytes = _enough_bytes(max_bytes)
+        engine = engine_named(search_engine)
+        share = self._max_bytes // (SHARES + 2 * engine.shares)
         self._plan = Plan(
             root=_allowed_root(root, allow_broad_root=allow_broad_root),
             bounds=Bounds(
                 max_files=positive_int("max_files", max_files),
-                max_bytes=min(self._max_bytes // SHARES, _MOST_COLUMN_BYTES),
+                max_bytes=min(share, _MOST_COLUMN_BYTES),
                 max_directories=positive_int("max_directories", max_directories),
                 max_depth=positive_int("max_depth", max_depth),
                 max_seconds=positive_seconds("max_seconds", max_seconds),
@@ -199,6 +212,7 @@ class ReplaceOnIndex(Collection[str]):
         self._notify_change = Notifier(on_change)
         self._lock = threading.RLock()
         self.name = name
+        self._searcher = Searcher(engine, share * engine.shares, f"{self._label}: search")
         notify, notify_change = self._notify, self._notify_change
 
         def tell(report: IndexReport, changes: IndexChanges | None) -> None:
@@ -208,7 +222,9 @@ class ReplaceOnIndex(Collection[str]):
                 notify_change([(changes,)])
 
         tells_changes = on_change is not None
-        self._scanner = Scanner(self._plan, tell, self._label, tells_changes=tells_changes)
+        self._scanner = Scanner(
+            self._plan, tell, self._searcher.foresee, self._label, tells_changes=tells_changes
+        )
 
     # ── scanning ────────────────────────────────────────────────────────────────────────────
 
@@ -343,7 +359,8 @@ class ReplaceOnIndex(Collection[str]):
         the order of paths. Ignored files follow if the query is how their path or their name
         begins; one whose path or name it is in full has its place among the others.
 
-        O(n), bounded: 10 to 50 ms for 100,000 files.
+        O(n), bounded: some 10 to 50 ms for 100,000 files. For each keystroke of somebody who
+        types, see `finder`.
 
         Args:
             query: what was typed.
@@ -351,7 +368,16 @@ class ReplaceOnIndex(Collection[str]):
         """
         if not isinstance(query, str):
             raise TypeError(f"query must be a text, got {query!r}")
-        return search(self.snapshot(), query, positive_int("limit", limit))
+        return self._searcher.search(self.snapshot(), query, positive_int("limit", limit))
+
+    def finder(self, limit: int = 50) -> FileFinder:
+        """
+        Return what answers somebody who types: at once, and completely a moment later.
+
+        Args:
+            limit: the most matches in an answer.
+        """
+        return FileFinder(self._searcher, self.snapshot, positive_int("limit", limit))
 
     def prefix(self, text: str) -> Iterator[str]:
         """Return an iterator over the paths that begin with `text`, in order; O(log n) to begin."""
@@ -398,13 +424,13 @@ class ReplaceOnIndex(Collection[str]):
 
     @property
     def current_bytes(self) -> int:
-        """The bytes held, of the snapshot that is read and of a walk under way."""
-        return self._scanner.current_bytes
+        """The bytes held: of the snapshot that is read, its tables, and a walk under way."""
+        return self._scanner.current_bytes + self._searcher.bytes
 
     @property
     def peak_bytes(self) -> int:
-        """The most bytes ever held."""
-        return self._scanner.peak_bytes
+        """The most bytes ever held, of snapshots and walks and of tables, each at its peak."""
+        return self._scanner.peak_bytes + self._searcher.peak_bytes
 
     def statistics(self) -> IndexStatistics:
         """Return the figures of this moment; O(1)."""
@@ -413,8 +439,8 @@ class ReplaceOnIndex(Collection[str]):
         is_scanned = snapshot.generation > 0
         return IndexStatistics(
             files=len(snapshot),
-            current_bytes=scanner.current_bytes,
-            peak_bytes=scanner.peak_bytes,
+            current_bytes=self.current_bytes,
+            peak_bytes=self.peak_bytes,
             max_files=self.max_files,
             max_bytes=self._max_bytes,
             generation=snapshot.generation,

@@ -88,6 +88,7 @@ class Scanner:
         plan: what to scan.
         on_scan: called with the report of each scan that has not failed, and with what it has
             changed, in its thread, when others may scan again.
+        foresee: called with each snapshot before it takes the place of the one before.
         name: of the threads.
         tells_changes: whether `on_scan` is told what has changed, or None.
 
@@ -103,6 +104,7 @@ class Scanner:
     __slots__ = (
         "__weakref__",
         "_failures",
+        "_foresee",
         "_job",
         "_job_is_refresh",
         "_lock",
@@ -127,6 +129,7 @@ class Scanner:
         self,
         plan: Plan,
         on_scan: Callable[[IndexReport, IndexChanges | None], object],
+        foresee: Callable[[IndexSnapshot], object],
         name: str,
         *,
         tells_changes: bool,
@@ -134,6 +137,7 @@ class Scanner:
         self._plan = plan
         self._tells_changes = tells_changes
         self._on_scan = on_scan
+        self._foresee = foresee
         self._name = name
         self._numbers = itertools.count(1)
         self._failures = itertools.count(1)
@@ -243,6 +247,7 @@ class Scanner:
             if failed > self.failed:  # noqa: PLR1730
                 self.failed = failed
         else:
+            self._foresee(snapshot)
             outcome = Outcome(number, snapshot.report, snapshot.report.is_full)
             before = self.snapshot
             if number > before.generation:

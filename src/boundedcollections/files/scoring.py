@@ -109,6 +109,11 @@ def align(query: str, text: Text) -> Alignment | None:
 
     O(places where a letter of the query occurs).
     """
+    if begins_best(query):
+        at = f"/{text.folded}".rfind(f"/{query}")
+        if at >= 0:  # nothing else scores as much
+            places = tuple(text.places[at : at + len(query)])
+            return Alignment(best_possible(len(query)), places)
     spans = _spans(query, text.folded)
     if spans is None:
         return None
@@ -116,12 +121,12 @@ def align(query: str, text: Text) -> Alignment | None:
     for letter, span in zip(query, spans, strict=True):
         cells = _next_cells(text, letter, span, cells)
     best = max(cells, key=itemgetter(1, 0))  # of equals the last: it is nearer to the name
-    places = []
+    found = []
     cell: _Cell | None = best
     while cell is not None:
-        places.append(text.places[cell[4]])
+        found.append(text.places[cell[4]])
         cell = cell[5]
-    return Alignment(best[1], tuple(places[::-1]))
+    return Alignment(best[1], tuple(found[::-1]))
 
 
 def holds(query: str, folded: str) -> bool:

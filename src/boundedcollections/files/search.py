@@ -8,12 +8,20 @@ ignored files that were named, but those that were named in full are treated lik
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Final, overload
 
-from boundedcollections.files.candidates import Candidates
+from boundedcollections.files.candidates import Candidates, Narrowing
+from boundedcollections.files.engines import Engine
 from boundedcollections.files.query import Query
-from boundedcollections.files.scoring import align, fold
+from boundedcollections.files.scoring import align, begins_best, best_possible, fold
 from boundedcollections.files.snapshot import IndexSnapshot
+from boundedcollections.files.tables import Tables
+
+_GOOD: Final = 0.75
+"""A score is good if it is more than this part of what is possible."""
+
+_ENOUGH: Final = 10
+"""With so many good matches, no worse ones are searched for elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +53,14 @@ class FileMatches(Sequence[FileMatch]):
         generation: the number of the scan that was searched.
         incomplete: whether a bound of the search kept it from looking at everything. What is
             here does match, but something as good may be missing.
+        final: whether this is the last answer to the query; if not, a better one may follow.
     """
 
     matches: tuple[FileMatch, ...]
     query: str
     generation: int
     incomplete: bool
+    final: bool = True
 
     def __len__(self) -> int:
         return len(self.matches)
@@ -63,21 +73,93 @@ class FileMatches(Sequence[FileMatch]):
         return self.matches[index]
 
 
-def search(snapshot: IndexSnapshot, text: str, limit: int) -> FileMatches:
-    """Return the `limit` best matches for `text`."""
-    query = Query(text)
-    ranked: list[tuple[_Rank, FileMatch]] = []
-    incomplete = False
-    if query.terms:
-        candidates = Candidates(snapshot.columns, query, limit)
-        incomplete = candidates.incomplete
-        for path in map(snapshot.columns.path, candidates.files):
-            ranked += _ranked(path, query, is_ignored=False)
-        for path in snapshot.ignored:
-            ranked += _ranked(path, query, is_ignored=True)
-    ranked.sort()
-    matches = tuple(match for _, match in ranked[:limit])
-    return FileMatches(matches, text, snapshot.generation, incomplete)
+class Search:
+    """
+    One search in one snapshot: the first answer, and then the complete one.
+
+    Args:
+        snapshot: what is searched.
+        tables: its tables.
+        text: what was typed.
+        limit: the most matches to return.
+        narrowing: what an earlier query has left, if anything.
+    """
+
+    __slots__ = ("_candidates", "_limit", "_query", "_ranked", "_scored", "_snapshot", "_text")
+
+    def __init__(
+        self,
+        snapshot: IndexSnapshot,
+        tables: Tables,
+        text: str,
+        limit: int,
+        narrowing: Narrowing | None = None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._text = text
+        self._limit = limit
+        self._query = Query(text)
+        self._ranked: list[tuple[_Rank, FileMatch]] = []
+        self._scored: set[int] = set()
+        self._candidates: Candidates | None = None
+        if self._query.terms:
+            self._candidates = Candidates(tables, self._query, limit, narrowing)
+
+    def first(self) -> FileMatches:
+        """Return what the names and folders that are most likely give; final, if that is all."""
+        candidates = self._candidates
+        if candidates is None:
+            return self._answer(incomplete=False, final=True)
+        for path in self._snapshot.ignored:
+            self._ranked += _ranked(path, self._query, is_ignored=True)
+        candidates.best()
+        self._score(candidates)
+        if not candidates.incomplete and self._cannot_be_better():
+            return self._answer(incomplete=False, final=True)
+        candidates.likely()
+        self._score(candidates)
+        if candidates.has_all_names and not self._is_poor():
+            return self.complete()
+        return self._answer(incomplete=True, final=False)
+
+    def complete(self) -> FileMatches:
+        """Return the last answer, after the first, if that is not final."""
+        candidates = self._candidates
+        if candidates is None:
+            return self._answer(incomplete=False, final=True)
+        candidates.others()
+        self._score(candidates)
+        candidates.rest(is_poor=self._is_poor())
+        self._score(candidates)
+        return self._answer(incomplete=candidates.incomplete, final=True)
+
+    def narrowing(self, engine: Engine) -> Narrowing | None:
+        """Return what the next query may be narrowed by, after the complete answer."""
+        return None if self._candidates is None else self._candidates.narrowing(engine)
+
+    def _cannot_be_better(self) -> bool:
+        term, *others = self._query.terms
+        if others or not begins_best(term):
+            return False
+        best = best_possible(len(term))
+        return sum(match.score == best for _, match in self._ranked) >= self._limit
+
+    def _is_poor(self) -> bool:
+        """Whether there are not as many good matches as are wanted."""
+        best = sum(map(best_possible, map(len, self._query.terms)))
+        good = sum(match.score > best * _GOOD for _, match in self._ranked)
+        return good < min(self._limit, _ENOUGH)
+
+    def _score(self, candidates: Candidates) -> None:
+        for file in candidates.files.keys() - self._scored:
+            path = self._snapshot.columns.path(file)
+            self._ranked += _ranked(path, self._query, is_ignored=False)
+        self._scored.update(candidates.files)
+
+    def _answer(self, *, incomplete: bool, final: bool) -> FileMatches:
+        self._ranked.sort()
+        matches = tuple(match for _, match in self._ranked[: self._limit])
+        return FileMatches(matches, self._text, self._snapshot.generation, incomplete, final)
 
 
 _Rank = tuple[bool, int, bool, int, str]

@@ -1,0 +1,314 @@
+"""
+What a search looks things up in: the names and the folders of a snapshot, by how they begin.
+
+Most of what is typed is how a name begins, and that is found by bisection. For the rest, names
+and folders are handed to an engine, each distinct name once, in groups by its first letter. All
+are folded as queries are: composed, in lower case.
+"""
+
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from sys import getsizeof
+from typing import Final
+
+from boundedcollections.files.columns import Columns
+from boundedcollections.files.engines import Engine
+from boundedcollections.files.scoring import fold
+from boundedcollections.files.tree import decoded, encoded
+
+_NAME_BYTES: Final = 12
+"""What the columns below take for a file whose name no other has, and their room to grow."""
+
+_FIXED_BYTES: Final = 1_024
+"""What they take when they are empty."""
+
+_LONGEST: Final = (1 << 16) - 1
+"""Lengths are 16 bits wide; what is longer than that is sorted as if it were so long."""
+
+_TAIL: Final = 6
+"""So many bytes follow the NUL in a key: the length of a path, and the number of its file."""
+
+
+class Tables:
+    """
+    The tables of one snapshot; never changed once built.
+
+    Args:
+        columns: of the snapshot.
+        engine: what matches letters.
+        max_bytes: what all may take. If that is not enough, the last files are left out.
+
+    Attributes:
+        columns: the same.
+        engine: the same.
+        folders: all folders.
+        names: the names of the files.
+        is_partial: whether files were left out.
+        bytes: what all this takes.
+
+    O(n log n) to build: some 3 us of CPU time for each file.
+    """
+
+    __slots__ = ("bytes", "columns", "engine", "folders", "is_partial", "names")
+
+    def __init__(self, columns: Columns, engine: Engine, max_bytes: int) -> None:
+        self.columns = columns
+        self.engine = engine
+        self.folders = FolderTable(columns, engine)
+        self.names = NameTable(self.folders, engine, max_bytes - self.folders.bytes)
+        self.is_partial = len(self.names.files) < columns.files
+        self.bytes = getsizeof(self) + self.folders.bytes + self.names.bytes
+
+    def folder_of(self, file: int) -> int:
+        """Return the number of the folder that a file is in; O(log n)."""
+        return self.columns.owners[bisect_right(self.columns.starts, file) - 1]
+
+    def check(self) -> None:
+        """Assert what must hold."""
+        names, columns = self.names, self.columns
+        assert sorted(names.files) == list(range(len(names.files)))
+        assert self.is_partial == (len(names.files) < columns.files)
+        each = [names[number] for number in range(len(names))]
+        assert each == sorted(set(each))
+        for number, name in enumerate(each):
+            places = names.places(range(number, number + 1))
+            paths = [columns.path(names.files[place]) for place in places]
+            assert {folded(encoded(path.rpartition("/")[2])) for path in paths} == {name}
+            assert [len(path) for path in paths] == [names.lengths[place] for place in places]
+            assert paths == sorted(paths, key=lambda path: (len(path), path))
+
+
+class FolderTable:
+    """
+    The folders of a snapshot, by their numbers in its columns.
+
+    Attributes:
+        columns: of the snapshot.
+        lengths: of their paths, in characters.
+        matcher: matches their paths.
+        bytes: what all this takes, about 18 bytes a folder and what the matcher takes.
+    """
+
+    __slots__ = (
+        "_blocks",
+        "_by_component",
+        "_ends",
+        "_firsts",
+        "bytes",
+        "columns",
+        "lengths",
+        "matcher",
+    )
+
+    def __init__(self, columns: Columns, engine: Engine) -> None:
+        self.columns = columns
+        self.lengths = array("H")
+        self._ends = array("I")
+        self.matcher = engine.matcher([self._learn()])
+        numbers = range(len(self.lengths))
+        self._by_component = array("I", sorted(numbers, key=self._component))
+        self._firsts = array("I", bytes(4 * (len(numbers) + 1)))
+        self._blocks = array(
+            "I", sorted(range(len(columns.owners)), key=columns.owners.__getitem__)
+        )
+        for owner in columns.owners:
+            self._firsts[owner + 1] += 1
+        for number in numbers:
+            self._firsts[number + 1] += self._firsts[number]
+        self.bytes = getsizeof(self) + self.matcher.current_bytes
+        self.bytes += sum(map(getsizeof, (self.lengths, self._ends, self._by_component)))
+        self.bytes += sum(map(getsizeof, (self._firsts, self._blocks)))
+
+    def path(self, number: int) -> bytes:
+        """Return the path of a folder, folded, with its final ``/``."""
+        return folded(encoded(self.columns.folder(number)))
+
+    def at(self, above: bytes, prefix: bytes) -> list[int]:
+        """
+        Return the folders whose last component begins with `prefix`; O(log n + these).
+
+        Args:
+            above: how the path above them must end, from the beginning of a component on.
+            prefix: if it is empty, the folders that end as `above` says are meant themselves.
+        """
+        if prefix:
+            numbers = self._between(prefix, following(prefix))
+            return [k for k in numbers if not above or _ends(self._above(k), above)]
+        component = above[above.rfind(b"/", 0, -1) + 1 : -1]
+        numbers = self._between(component, component + b"\0")
+        return [k for k in numbers if _ends(self.path(k), above)]
+
+    def below(self, folders: Iterable[int]) -> list[range]:
+        """Return these folders and all below them, as ranges that do not overlap."""
+        ranges: list[range] = []
+        for number in sorted(folders):
+            if not ranges or number >= ranges[-1].stop:
+                ranges.append(range(number, self._ends[number]))
+        return ranges
+
+    def blocks(self, number: int) -> Sequence[int]:
+        """Return the blocks of the files that lie right in a folder."""
+        return self._blocks[self._firsts[number] : self._firsts[number + 1]]
+
+    def size(self, number: int) -> int:
+        """Return how many files lie right in a folder."""
+        starts = self.columns.starts
+        return sum(starts[block + 1] - starts[block] for block in self.blocks(number))
+
+    def _above(self, number: int) -> bytes:
+        path = self.path(number)
+        return path[: path.rfind(b"/", 0, -1) + 1]
+
+    def _component(self, number: int) -> bytes:
+        path = self.path(number)
+        return path[path.rfind(b"/", 0, -1) + 1 : -1]
+
+    def _between(self, first: bytes, after: bytes) -> Sequence[int]:
+        begin = bisect_left(self._by_component, first, key=self._component)
+        end = bisect_left(self._by_component, after, begin, key=self._component)
+        return self._by_component[begin : end if after else None]
+
+    def _learn(self) -> Iterator[bytes]:
+        """Yield the paths, and learn how long they are and where what is below them ends."""
+        columns = self.columns
+        count = len(columns.folder_offsets) - 1
+        self._ends = array("I", [count]) * count
+        around: list[tuple[int, str]] = []
+        for number in range(count):
+            path = columns.folder(number)
+            while around and not path.startswith(around[-1][1]):
+                self._ends[around.pop()[0]] = number
+            around.append((number, path))
+            self.lengths.append(min(len(path), _LONGEST))
+            yield composed(encoded(path))
+
+
+class NameTable:
+    """
+    The distinct names of the files, numbered in order, and which files have them.
+
+    Args:
+        folders: of the same snapshot.
+        engine: what matches letters.
+        max_bytes: what all this may take.
+
+    Attributes:
+        files: the numbers of the files: by name, then by length of path, then in order.
+        lengths: of their paths, in characters, in the same order.
+        matcher: matches the names; of names that differ only in case, one.
+        bytes: what all this takes: 6 bytes a file, 4 a name, and what the matcher takes.
+    """
+
+    __slots__ = ("_columns", "_starts", "bytes", "files", "lengths", "matcher")
+
+    def __init__(self, folders: FolderTable, engine: Engine, max_bytes: int) -> None:
+        self._columns = folders.columns
+        self.files = array("I")
+        self.lengths = array("H")
+        self._starts = array("I")
+        keys: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        for block in self._affordable(max_bytes, engine):
+            self._collect(block, folders.lengths, keys)
+        self.matcher = engine.matcher(self._learn(keys))
+        self._starts.append(len(self.files))
+        columns = (self.files, self.lengths, self._starts)
+        self.bytes = getsizeof(self) + self.matcher.current_bytes + sum(map(getsizeof, columns))
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    def __getitem__(self, number: int) -> bytes:
+        """Return a name, folded; O(log n), about 3 us."""
+        file = self.files[self._starts[number]]
+        columns = self._columns
+        block = bisect_right(columns.starts, file) - 1
+        names = columns.names[columns.offsets[block] : columns.offsets[block + 1]].split(b"\0")
+        return folded(names[file - columns.starts[block] + 1])
+
+    def beginning(self, prefix: bytes) -> range:
+        """Return the numbers of the names that begin with `prefix`; O(log n)."""
+        begin = bisect_left(self, prefix)
+        after = following(prefix)
+        return range(begin, bisect_left(self, after, begin) if after else len(self))
+
+    def places(self, names: range) -> range:
+        """Return where in `files` and `lengths` the files with these names are."""
+        return range(self._starts[names.start], self._starts[names.stop])
+
+    def _affordable(self, max_bytes: int, engine: Engine) -> Iterator[int]:
+        """Yield the blocks that there is room for, should all names be distinct."""
+        columns = self._columns
+        max_bytes -= _FIXED_BYTES + engine.fixed_bytes
+        each = _NAME_BYTES + engine.bytes_per_text
+        for block in range(len(columns.owners)):
+            names = columns.starts[block + 1] - columns.starts[block]
+            max_bytes -= each * names + columns.offsets[block + 1] - columns.offsets[block]
+            if max_bytes < 0:
+                return
+            yield block
+
+    def _collect(
+        self, block: int, lengths: Sequence[int], keys: defaultdict[bytes, list[bytes]]
+    ) -> None:
+        """Add a key for each name in a block; sorted, they give the order of the columns."""
+        columns = self._columns
+        names = columns.names[columns.offsets[block] + 1 : columns.offsets[block + 1]]
+        base = lengths[columns.owners[block]]
+        for file, name in enumerate(names.split(b"\0"), columns.starts[block]):
+            length = min(base + (len(name) if name.isascii() else len(decoded(name))), _LONGEST)
+            key, whole = folded(name), composed(name)
+            tail = length.to_bytes(2) + file.to_bytes(4)
+            keys[key[:2]].append(b"%b\0%b%b" % (key, tail, b"" if key == whole else whole))
+
+    def _learn(self, keys: defaultdict[bytes, list[bytes]]) -> Iterator[Iterator[bytes]]:
+        """Yield the names in groups by their first byte, and learn the columns from the keys."""
+        for _, beginnings in groupby(sorted(keys), key=itemgetter(slice(1))):
+            yield self._distinct(keys, beginnings)
+
+    def _distinct(
+        self, keys: defaultdict[bytes, list[bytes]], beginnings: Iterable[bytes]
+    ) -> Iterator[bytes]:
+        for beginning in beginnings:
+            ordered = keys.pop(beginning)
+            ordered.sort()
+            files = array("I")
+            lengths = array("H")
+            last = b""
+            for place, key in enumerate(ordered, len(self.files)):
+                end = key.index(b"\0")
+                if key[:end] != last:
+                    last = key[:end]
+                    self._starts.append(place)
+                    yield key[end + 1 + _TAIL :] or last
+                lengths.frombytes(key[end + 1 : end + 3])
+                files.frombytes(key[end + 3 : end + 1 + _TAIL])
+            if sys.byteorder == "little":
+                files.byteswap()
+                lengths.byteswap()
+            self.files += files
+            self.lengths += lengths
+
+
+def folded(name: bytes) -> bytes:
+    """Return an encoded name or path as it is compared: composed, in lower case."""
+    return name.lower() if name.isascii() else encoded(fold(decoded(name), ignore_case=True).folded)
+
+
+def composed(name: bytes) -> bytes:
+    """Return an encoded name or path as matchers take it: capitals stay if all is ASCII."""
+    return name if name.isascii() else folded(name)
+
+
+def following(prefix: bytes) -> bytes:
+    """Return what comes after all that begins with `prefix`; empty if nothing does."""
+    prefix = prefix.rstrip(b"\xff")
+    return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else b""
+
+
+def _ends(path: bytes, end: bytes) -> bool:
+    return path.endswith(end) and (len(path) == len(end) or path[-len(end) - 1] == ord("/"))
