@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import boundedcollections
-from boundedcollections import BoundedHistory, SizeAwareLRU, history, lru
+from boundedcollections import BoundedHistory, SizeAwareLRU, history
+from boundedcollections.lru import entries
 from boundedcollections.testing import Checkable, check_invariants
 
 CHECKED = tuple(
@@ -40,8 +41,10 @@ def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charge nothing for the collections themselves: for tests of policy, with readable figures."""
-    for module, collection in ((lru, SizeAwareLRU), (history, BoundedHistory)):
-        monkeypatch.setattr(module, "_charge", lambda payload, **_: payload)
-        monkeypatch.setattr(module, "_LEAST_TABLE", 0)
+    for name in ("ENTRY_BYTES", "INT_BYTES", "DEADLINE_BYTES"):
+        monkeypatch.setattr(entries, name, 0)
+    monkeypatch.setattr(history, "_charge", lambda payload, **_: payload)
+    monkeypatch.setattr(history, "_LEAST_TABLE", 0)
+    for collection in (SizeAwareLRU, BoundedHistory):
         monkeypatch.setattr(collection, "_table_bytes", lambda _self, _slots: 0)
         monkeypatch.setattr(collection, "_measured_tables", lambda _self: 0)

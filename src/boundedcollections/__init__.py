@@ -12,6 +12,7 @@ from boundedcollections._core.errors import (
     Closed,
     Lagged,
     LimitReached,
+    RecursiveLoad,
     TooLarge,
     WouldBlock,
 )
@@ -37,7 +38,7 @@ from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.history import BoundedHistory, HistoryStatistics
 from boundedcollections.limiter import ConnectionLimiter, LimiterStatistics
 from boundedcollections.lines import Line, LineSplitter, LineStatistics, read_lines
-from boundedcollections.lru import LRUStatistics, SizeAwareLRU
+from boundedcollections.lru import CacheInfo, LRUStatistics, Memoized, SizeAwareLRU
 
 __all__ = [
     "Answers",
@@ -48,6 +49,7 @@ __all__ = [
     "BroadcastStatistics",
     "BufferPool",
     "BufferPoolStatistics",
+    "CacheInfo",
     "ChannelStatistics",
     "Closed",
     "ConnectionLimiter",
@@ -69,7 +71,9 @@ __all__ = [
     "Line",
     "LineSplitter",
     "LineStatistics",
+    "Memoized",
     "MiB",
+    "RecursiveLoad",
     "RemovalCause",
     "ReplaceOnIndex",
     "Sink",

@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeVar, overload
 
 from boundedcollections._core.batch import Batch
+from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import Departures, Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger, Tally
 from boundedcollections._core.sizing import deep_size
@@ -251,7 +252,10 @@ class BoundedHistory(Store, Sequence[T]):
             )
             if self._growth() and size <= self._most_for_one():
                 self._prepare_tables()
-        return self._under_lock(partial(self._store, _Entry(item, size, self._now())))
+        outcome = self._under_lock(partial(self._store, _Entry(item, size, self._now())))
+        if isinstance(outcome, TooLarge):
+            raise outcome
+        return outcome
 
     def extend(self, items: Iterable[T]) -> None:
         """
@@ -486,9 +490,10 @@ class BoundedHistory(Store, Sequence[T]):
 
         return super()._under_lock(act_on_what_is_due)
 
-    def _store(self, entry: _Entry[T], left: Departures) -> int:
+    def _store(self, entry: _Entry[T], left: Departures) -> int | TooLarge:
+        """Hold `entry` and return its number, or the error that says why not."""
         if entry.size > (limit := self._most_for_one()):
-            raise self._ledger.reject(entry.size, limit=int(limit))
+            return self._ledger.reject(entry.size, limit=int(limit))
         if self._unique and (twin := self._by_item.get(entry.item)) is not None:
             self._remove(twin, RemovalCause.REPLACED, left)
         cause = self._admit(entry.size, left)
@@ -513,7 +518,7 @@ class BoundedHistory(Store, Sequence[T]):
         """Let `entry` go at once; it has had a number, all the same."""
         entry.seq = self._next_seq
         self._next_seq = entry.seq + 1
-        left.add(entry, cause)
+        left += (entry, cause)
         return entry.seq
 
     def _expire(self, now: float, most: float, left: Departures) -> None:
@@ -532,7 +537,7 @@ class BoundedHistory(Store, Sequence[T]):
         if self._entries.pop(entry.seq, None) is None:
             return  # something that interrupted this write was quicker
         self._ledger.release(entry.size, cause)
-        left.add(entry, cause)
+        left += (entry, cause)
 
     def _register(self, entry: _Entry[T], left: Departures) -> None:
         """Make `entry` the one of its equals; the newest stays, if an interruption added one."""

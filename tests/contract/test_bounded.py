@@ -61,7 +61,7 @@ KINDS = {
         create=lambda **settings: SizeAwareLRU(
             sizeof=lambda it: len(it) if isinstance(it, str) else 0, **settings
         ),
-        add=lambda cache, item: cache.__setitem__(random.randint(0, 20), item),
+        add=lambda cache, item: cache.__setitem__(len(item) % 21, item),
         accepted=lambda statistics: statistics.accepted.items,
         gone=departed,
         rejected=lambda statistics: statistics.rejected,

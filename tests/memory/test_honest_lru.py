@@ -9,9 +9,10 @@ import pytest
 from interruptions import interrupted_everywhere
 from memory.traced import OBJECT_BYTES, shallow, traced
 
-from boundedcollections import SizeAwareLRU
+from boundedcollections import RemovalCause, SizeAwareLRU
 from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.tables import allocated
+from boundedcollections.lru.entries import Entry
 
 SHAPES: dict[str, Callable[[random.Random, int], tuple[Any, Any]]] = {
     "str to float": lambda source, number: (f"user:{number:08}", source.random()),
@@ -45,8 +46,8 @@ def test_the_bound_holds_in_traced_bytes_at_every_moment_table_steps_included(
         del key, value
         now, peak = memory()
     assert peak <= max_bytes + in_hand
-    # What is claimed rounds as the allocator does, so it may exceed what was asked of it.
-    assert 0.97 * cache.current_bytes - OBJECT_BYTES <= now <= cache.current_bytes + OBJECT_BYTES
+    # What is claimed is rounded as the allocator does it, and what is traced is not.
+    assert 0.92 * cache.current_bytes - OBJECT_BYTES <= now <= cache.current_bytes + OBJECT_BYTES
     cache._check()
 
 
@@ -65,7 +66,7 @@ def test_a_cache_that_shrank_gives_its_tables_back() -> None:
         cache.clear()
         cleared, _ = memory()
     assert full > 3_000_000
-    assert shrunk < 120_000
+    assert shrunk < 100_000 + OBJECT_BYTES
     assert cleared < OBJECT_BYTES
 
 
@@ -77,15 +78,14 @@ def test_smaller_bounds_bring_smaller_tables() -> None:
     cache._check()
 
 
-def test_the_first_key_that_is_no_str_brings_larger_tables_which_are_booked() -> None:
+def test_a_key_of_another_type_needs_no_new_tables() -> None:
     cache: SizeAwareLRU[object, bytes] = SizeAwareLRU(max_bytes=9_000, sizeof=shallow)
     cache.update({str(number): b"" for number in range(40)})
     before = cache._ledger.table_bytes
     assert cache._growth() == 0
-    foreseen = cache._growth(widened=True)
     cache[b"not a str"] = b""
-    assert before < cache._ledger.table_bytes <= foreseen
-    assert cache.current_bytes <= 9_000
+    assert cache._ledger.table_bytes == before
+    cache._check()
 
 
 def test_an_entry_is_charged_for_itself() -> None:
@@ -94,7 +94,9 @@ def test_an_entry_is_charged_for_itself() -> None:
     first = cache.current_bytes
     cache["b"] = None
     assert allocated(sys.getsizeof(1 << 20)) < cache.current_bytes - first < 200
-    assert first > cache.current_bytes - first  # the first one needed tables
+    assert first == cache.current_bytes - first
+    cache.put("c", None, ttl_seconds=60)
+    assert cache.current_bytes - 2 * first > first + allocated(sys.getsizeof(1.5))
 
 
 def test_a_bound_below_the_cost_of_one_entry_is_refused_with_the_figure() -> None:
@@ -196,16 +198,15 @@ def test_a_write_that_finds_no_room_for_tables_in_what_it_interrupted_leaves_at_
     class Interrupted(Ledger):
         __slots__ = ()
 
-        def admit(self, size: int) -> bool:
-            admitted = super().admit(size)
+        def admit(self, size: int) -> RemovalCause | None:
+            cause = super().admit(size)
             cache._ledger.__class__ = Ledger
             cache["inner"] = b""
             left.append("inner" not in cache)
-            return admitted
+            return cause
 
     cache._ledger.__class__ = Interrupted
-    entry = cache._measure("outer", b"")
-    entry.size = cache.max_entry_bytes
+    entry = Entry("outer", b"", cache.max_entry_bytes)
     cache._under_lock(lambda departures: cache._insert(entry, departures))
     assert left == [True]
     assert list(cache) == ["outer"]

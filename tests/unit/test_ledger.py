@@ -1,7 +1,8 @@
 import pytest
 
 from boundedcollections import RemovalCause, Tally, TooLarge
-from boundedcollections._core.ledger import Ledger
+from boundedcollections._core.ledger import REFUSED, Ledger
+from boundedcollections.lru.entries import Entry
 
 
 def ledger(max_items: int | None = 3, max_bytes: int | None = 100) -> Ledger:
@@ -10,12 +11,12 @@ def ledger(max_items: int | None = 3, max_bytes: int | None = 100) -> Ledger:
 
 def test_what_fits_is_booked_and_what_does_not_changes_nothing() -> None:
     books = ledger()
-    assert books.admit(60)
-    assert not books.admit(41)
-    assert books.admit(40)
-    assert not books.admit(1)
-    assert books.admit(0)
-    assert not books.admit(0)
+    assert books.admit(60) is None
+    assert books.admit(41) is RemovalCause.SIZE
+    assert books.admit(40) is None
+    assert books.admit(1) is RemovalCause.SIZE
+    assert books.admit(0) is None
+    assert books.admit(0) is RemovalCause.COUNT
     books.check(3, 100)
     assert books.accepted == Tally(3, 100)
 
@@ -35,7 +36,9 @@ def test_everything_accepted_is_held_or_has_left_by_a_cause() -> None:
     books.admit(20)
     books.release(10, RemovalCause.SIZE)
     books.turn_away(7, RemovalCause.COUNT)
-    books.exchange(20, 25, reserved=0, cause=RemovalCause.REPLACED)
+    held = Entry("key", "old", 20)
+    assert books.exchange(held, "new", 25, 9.0, RemovalCause.REPLACED) == ("old", None)
+    assert (held.value, held.size, held.deadline) == ("new", 25, 9.0)
     books.check(1, 25)
     assert books.accepted == Tally(4, 62)
     assert books.left[RemovalCause.REPLACED] == Tally(1, 20)
@@ -51,8 +54,8 @@ def test_tables_count_against_the_bound_but_are_no_items() -> None:
     assert books.peak_bytes == 90
     books.retable(95)
     assert books.peak_bytes == 95
-    assert not books.admit(6)
-    assert books.admit(5)
+    assert books.admit(6) is RemovalCause.SIZE
+    assert books.admit(5) is None
     books.check(1, 5)
 
 
@@ -85,3 +88,16 @@ def test_its_text_shows_used_and_limit_of_the_bounds_there_are() -> None:
     assert str(ledger()) == "items=0/3 bytes=0/100"
     assert str(ledger(max_items=None)) == "bytes=0/100"
     assert str(ledger(max_items=None, max_bytes=None)) == "items=0"
+
+
+def test_what_does_not_fit_or_has_left_is_not_exchanged() -> None:
+    books = ledger()
+    books.admit(20)
+    held = Entry("key", "old", 20)
+    assert books.exchange(held, "new", 101, None, None) is REFUSED
+    assert books.exchange(held, "old", 100, None, None) == ("old", None)
+    assert (books.bytes, books.peak_bytes, books.accepted) == (100, 100, Tally(1, 100))
+    books.release(100, RemovalCause.REMOVED)
+    held.size = -1
+    assert books.exchange(held, "new", 5, None, RemovalCause.REPLACED) is REFUSED
+    assert (held.value, books.bytes) == ("old", 0)

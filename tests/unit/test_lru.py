@@ -599,11 +599,11 @@ class TestInterruptions:
         class Interrupted(Ledger):
             __slots__ = ()
 
-            def admit(self, size: int) -> bool:
-                admitted = super().admit(size)
+            def admit(self, size: int) -> RemovalCause | None:
+                cause = super().admit(size)
                 cache._ledger.__class__ = Ledger
                 cache[7] = "i" * 8
-                return admitted
+                return cause
 
         cache._ledger.__class__ = Interrupted
         cache[1] = "bbbbbbbb"
@@ -652,11 +652,11 @@ class TestTheIndexMayBeStaleForAMoment:
         class Interrupted(Ledger):
             __slots__ = ()
 
-            def admit(self, size: int) -> bool:
-                admitted = super().admit(size)
+            def admit(self, size: int) -> RemovalCause | None:
+                cause = super().admit(size)
                 cache._ledger.__class__ = Ledger
                 cache[0] = "aaa"
-                return admitted
+                return cause
 
         cache._ledger.__class__ = Interrupted
         cache[1] = "bbbbbbbbb"

@@ -49,13 +49,13 @@ def test_every_new_table_of_a_churning_dict_is_foreseen_with_its_size(
             assert after == before
 
 
-def test_tables_are_sparse_when_new_ones_would_be_a_small_part_of_them() -> None:
+def test_tables_are_worn_when_new_ones_would_be_a_small_part_of_them() -> None:
     meter = TableMeter()
     for entries in range(1_000):
         meter.insert(entries=entries)
-    assert not meter.is_sparse(entries=1_000)
-    assert not meter.is_sparse(entries=400)
-    assert meter.is_sparse(entries=100)
+    assert not meter.is_worn(entries=1_000)
+    assert not meter.is_worn(entries=400)
+    assert meter.is_worn(entries=100)
 
 
 def test_growth_that_was_seen_sets_the_count_right() -> None:
@@ -77,3 +77,25 @@ def test_the_largest_tables_have_wider_indices() -> None:
     per_slot = [dict_bytes(1 << log2) / (1 << log2) for log2 in (7, 15, 31, 40)]
     assert [round(each - per_slot[0]) for each in per_slot] == [0, 1, 3, 7]
     assert sys.maxsize > 1 << 40
+
+
+def test_a_doubtful_count_never_leads_the_truth_and_tables_in_doubt_are_made_anew() -> None:
+    meter = TableMeter()
+    meter.insert(entries=0)
+    assert (meter.left, meter.renewals) == (4, 1)
+    meter.doubt()
+    assert meter.left == 3
+    for entries in range(1, 4):
+        meter.insert(entries=entries)
+    for late in range(2):  # the tables may lag behind by as many inserts as are in doubt
+        assert meter.next_slots(entries=4 + late) == 16
+        meter.insert(entries=4 + late)
+        assert meter.renewals == 1
+    meter.insert(entries=6)
+    assert (meter.slots, meter.renewals) == (32, 2)
+    assert meter.left == 21 - 6 - 1 - 2
+    for _ in range(7):
+        assert not meter.is_worn(entries=6)
+        meter.doubt()
+    meter.doubt()
+    assert meter.is_worn(entries=6)

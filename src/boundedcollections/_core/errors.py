@@ -6,6 +6,7 @@ What can go wrong, as one tree.
     ├── Closed                  the collection has been closed
     ├── WouldBlock              a non-waiting call found nothing to take
     ├── LimitReached            one more is refused; says which limit, and when to come back
+    ├── RecursiveLoad (RuntimeError)   a load would have to wait for itself
     └── Lagged                  a strict reader missed items
 
 Errors carry their figures as attributes, so that a handler never parses a message.
@@ -109,6 +110,17 @@ def _rebuild_limit_reached(
     where: str, reason: str, limit: int, retry_after_seconds: float
 ) -> LimitReached:
     return LimitReached(where, reason=reason, limit=limit, retry_after_seconds=retry_after_seconds)
+
+
+class RecursiveLoad(BoundedError, RuntimeError):
+    """
+    A load would have to wait for itself, directly or through others, and so for ever.
+
+    >>> raise RecursiveLoad("the load of 'a' would wait for itself")
+    Traceback (most recent call last):
+    ...
+    boundedcollections._core.errors.RecursiveLoad: the load of 'a' would wait for itself
+    """
 
 
 class Lagged(BoundedError):

@@ -9,7 +9,7 @@ import enum
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVarTuple
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVarTuple
 
 Departure = TypeVarTuple("Departure")
 
@@ -57,27 +57,22 @@ class Leaver(Protocol):
         """Return what a listener is told, but for the cause."""
 
 
-class Departures:
-    """
-    What left during one call, kept alive until the lock is released, and then told of.
+Departures: TypeAlias = list[Any]
+"""
+What left during one call, kept alive until the lock is released, and then told of.
 
-    A tuple is made only while a listener is told: thousands of them at once, in the middle of an
-    eviction, would stay in the interpreter's hands and count against nobody's bound.
-    """
+It is flat: an entry, its cause, the next entry; ``left += (entry, cause)`` is one step, which
+nothing can interrupt. A tuple is made only while a listener is `told`: thousands of them at once,
+in the middle of an eviction, would stay in the interpreter's hands and count against nobody's
+bound.
+"""
 
-    __slots__ = ("_leavers_and_causes",)
 
-    def __init__(self) -> None:
-        self._leavers_and_causes: list[Any] = []
-
-    def add(self, leaver: Leaver, cause: RemovalCause) -> None:
-        """Note that `leaver` left, and why; in one step, which nothing can interrupt."""
-        self._leavers_and_causes += (leaver, cause)
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        each = iter(self._leavers_and_causes)
-        for leaver, cause in zip(each, each, strict=True):
-            yield (*leaver.told(), cause)
+def told(left: Departures) -> Iterator[tuple[Any, ...]]:
+    """Yield what a listener is told of each departure, in order."""
+    each = iter(left)
+    for leaver, cause in zip(each, each, strict=True):
+        yield (*leaver.told(), cause)
 
 
 class Notifier(Generic[*Departure]):
@@ -93,25 +88,24 @@ class Notifier(Generic[*Departure]):
     >>> tell([("a", RemovalCause.SIZE), ("b", RemovalCause.CLEARED)])
     >>> left
     [('a', 'size'), ('b', 'cleared')]
+
+    Attributes:
+        listener: the callable that is told, or None.
+        errors: how often it raised.
     """
 
-    __slots__ = ("_count_lock", "_listener", "errors")
+    __slots__ = ("_count_lock", "errors", "listener")
 
     def __init__(self, listener: Callable[[*Departure], object] | None) -> None:
         if listener is not None and not callable(listener):
             raise TypeError(f"a listener must be callable, got {listener!r}")
-        self._listener = listener
+        self.listener: Final = listener
         self._count_lock = threading.Lock()
         self.errors = 0
 
-    @property
-    def listener(self) -> Callable[[*Departure], object] | None:
-        """The callable that is told, for copies of the collection."""
-        return self._listener
-
     def __call__(self, departures: Iterable[tuple[*Departure]]) -> None:
         """Tell the listener of each departure, in order. Call it without holding a lock."""
-        listener = self._listener
+        listener = self.listener
         if listener is None:
             return
         remaining = iter(departures)

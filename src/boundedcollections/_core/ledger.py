@@ -1,11 +1,17 @@
 """The only place where item and byte totals change: held, peak, accepted, and left by cause."""
 
 import math
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import RemovalCause
 from boundedcollections._core.units import positive_int
+
+_SIZE: Final = RemovalCause.SIZE  # an attribute of an enumeration is a call on 3.11
+_COUNT: Final = RemovalCause.COUNT
+
+REFUSED: Final = object()
+"""Returned where an item does not fit."""
 
 
 class Tally(NamedTuple):
@@ -20,6 +26,21 @@ class Tally(NamedTuple):
     bytes: int
 
 
+class Holding(Protocol):
+    """
+    An entry whose content can be exchanged for another's.
+
+    Attributes:
+        value: what is held.
+        size: its bytes; negative as soon as the entry has left.
+        deadline: when it expires, by the owner's clock, or None.
+    """
+
+    value: Any
+    size: int
+    deadline: float | None
+
+
 class Ledger:
     """
     The books of one collection. Its owner calls every method under its own lock.
@@ -32,12 +53,13 @@ class Ledger:
 
     >>> ledger = Ledger("history", max_items=None, max_bytes=100)
     >>> ledger.admit(60), ledger.admit(60)
-    (True, False)
-    >>> ledger.shortage(60)
-    <RemovalCause.SIZE: 'size'>
+    (None, <RemovalCause.SIZE: 'size'>)
     >>> ledger.release(60, RemovalCause.SIZE)
     >>> ledger.admit(60), ledger.items, ledger.bytes
-    (True, 1, 60)
+    (None, 1, 60)
+
+    **The limit** in bytes is one number, `byte_limit`, and what asks whether something fits asks
+    it here: `admit`, `reserve`, `exchange` and `shortage`. No owner compares bytes by itself.
 
     Attributes:
         items: how many items are held.
@@ -94,12 +116,14 @@ class Ledger:
         """What left, by cause; every cause is present."""
         return {cause: Tally(*tally) for cause, tally in self._tallies.items()}
 
-    def admit(self, size: int) -> bool:
-        """Book one item of `size` bytes if it fits; otherwise book nothing and return False."""
+    def admit(self, size: int) -> RemovalCause | None:
+        """Book one item of `size` bytes if it fits; otherwise only say which bound is in the way."""
         items = self.items + 1
         total = self.bytes + size
-        if items > self._item_limit or total > self.byte_limit:
-            return False
+        if total > self.byte_limit:
+            return _SIZE
+        if items > self._item_limit:
+            return _COUNT
         self.items = items
         self.bytes = total
         self._accepted_items += 1
@@ -108,14 +132,14 @@ class Ledger:
             self.peak_items = items
         if total > self.peak_bytes:
             self.peak_bytes = total
-        return True
+        return None
 
     def shortage(self, size: int = 0, *, items: int = 1) -> RemovalCause | None:
         """Return which bound `items` more of `size` bytes together would break, None if none."""
         if self.bytes + size > self.byte_limit:
-            return RemovalCause.SIZE
+            return _SIZE
         if self.items + items > self._item_limit:
-            return RemovalCause.COUNT
+            return _COUNT
         return None
 
     def release(self, size: int, cause: RemovalCause, *, items: int = 1) -> None:
@@ -137,23 +161,40 @@ class Ledger:
         return True
 
     def exchange(
-        self, old: int, new: int, *, reserved: int, cause: RemovalCause | None = None
-    ) -> None:
+        self,
+        held: Holding,
+        value: object,
+        size: int,
+        deadline: float | None,
+        cause: RemovalCause | None,
+    ) -> Any:
         """
-        Book that one item of `old` bytes now has `new`, of which `reserved` are booked already.
+        Give `held` another content if that fits, and return its old value and deadline.
 
-        With a `cause` it is another item that took the place, without it the same one.
+        It is done and booked in one step, so that nothing can find the one without the other. With
+        a `cause` it is another item that takes the place, without it the same one, measured anew.
+        Returns `REFUSED`, with nothing changed, if it does not fit, or if `held` has left already.
         """
-        self.bytes += new - old - reserved
+        old_size = held.size
+        total = self.bytes + size - old_size
+        if total > self.byte_limit or old_size < 0:
+            return REFUSED
+        old = held.value, held.deadline
+        held.value = value
+        held.size = size
+        held.deadline = deadline
+        self.bytes = total
+        if total > self.peak_bytes:
+            self.peak_bytes = total
         if cause is None:
-            self._accepted_bytes += new - old
-        else:
-            self._accepted_items += 1
-            self._accepted_bytes += new
-            tally = self._tallies[cause]
-            tally[0] += 1
-            tally[1] += old
-        self._note_peak()
+            self._accepted_bytes += size - old_size
+            return old
+        self._accepted_items += 1
+        self._accepted_bytes += size
+        tally = self._tallies[cause]
+        tally[0] += 1
+        tally[1] += old_size
+        return old
 
     def unreserve(self, size: int) -> None:
         """Give back what was reserved."""

@@ -5,8 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from boundedcollections._core.errors import TooLarge
-from boundedcollections._core.events import Departures, Notifier, RemovalCause
+from boundedcollections._core.events import Departures, Notifier, RemovalCause, told
 from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.tables import TableMeter, slots_for
 
@@ -57,19 +56,18 @@ class Store(ABC):
 
     def _under_lock(self, act: Callable[[Departures], R]) -> R:
         """Run `act` under the lock; afterwards tell what left."""
-        left = Departures()
+        left: Departures = []
         try:
             with self._lock:
                 try:
                     result = act(left)
-                except TooLarge:
-                    raise
                 except BaseException:
                     self._restate(left)
                     raise
         finally:
-            self._notify(left)
-        if not self._tidying and self._meter.is_sparse(entries=self._ledger.items):
+            if left:
+                self._notify(told(left))
+        if not self._tidying and self._meter.is_worn(entries=self._ledger.items):
             self._tidy()
         return result
 
@@ -80,8 +78,8 @@ class Store(ABC):
         Returns the bound that is in its way for good, if a write that this one interrupted has
         booked all of it; then the entry has to leave at once.
         """
-        while not self._ledger.admit(size):
-            if not self._evict_oldest(size, 1, left) and (cause := self._ledger.shortage(size)):
+        while (cause := self._ledger.admit(size)) is not None:
+            if not self._evict_oldest(size, 1, left) and self._ledger.shortage(size) is not None:
                 self._ledger.turn_away(size, cause)
                 return cause
         return None
@@ -93,7 +91,7 @@ class Store(ABC):
             return False
         if self._release_oldest(cause, left) is not None:
             return True
-        if not self._meter.slots:
+        if not self._ledger.table_bytes:
             return False
         self._copy_tables()  # nothing is held, but the tables were made for more
         return True
@@ -101,28 +99,25 @@ class Store(ABC):
     def _shrink(self, left: Departures) -> None:
         """Evict down to bounds that have become smaller, tables included."""
         while self._evict_oldest(0, 0, left):
-            if self._meter.is_sparse(entries=self._count()):
+            if self._meter.is_worn(entries=self._count()):
                 self._copy_tables()
 
-    def _growth(self, *, widened: bool = False) -> int:
-        """Return the bytes of the new tables that an insert makes; `widened`, if it must."""
-        entries = self._count()
-        slots = self._meter.next_slots(entries=entries)
-        if widened and not slots:
-            slots = slots_for(3 * entries)
+    def _growth(self) -> int:
+        """Return the bytes of the new tables that an insert makes; 0 if it makes none."""
+        slots = self._meter.next_slots(entries=self._count())
         return self._table_bytes(slots) if slots else 0
 
-    def _prepare_tables(self, *, widened: bool = False) -> None:
+    def _prepare_tables(self) -> None:
         """Evict for new tables in a step of its own, so that the victims die before they come."""
 
         def evict(left: Departures) -> None:
-            self._ledger.unreserve(self._reserve_tables(left, widened=widened))
+            self._ledger.unreserve(self._reserve_tables(left))
 
         self._under_lock(evict)
 
-    def _reserve_tables(self, left: Departures, *, widened: bool = False) -> int:
+    def _reserve_tables(self, left: Departures) -> int:
         """Book the bytes of the new tables, if an insert is going to make some."""
-        while not self._ledger.reserve(growth := self._growth(widened=widened)):
+        while not self._ledger.reserve(growth := self._growth()):
             if not self._evict_oldest(growth, 0, left):
                 return 0
         return growth

@@ -20,6 +20,7 @@ _HEADER_BYTES = 32
 _LEAST_SLOTS = 8
 _SPARSE = 12
 """Tables are made anew when they have so many slots for an entry; new ones have two or three."""
+_MOST_DOUBTS = 16
 
 
 def dict_bytes(slots: int) -> int:
@@ -64,28 +65,47 @@ class TableMeter:
 
     Attributes:
         slots: how many slots the tables have now.
+        left: how many inserts they take before new ones are made. Who inserts where some are left
+            may take one off by himself, before he uses it.
+        renewals: how often new tables were made; who has taken a slot sees by it whether it was
+            one of these.
+        doubts: by how many inserts the count may lag behind the truth, which it never leads.
     """
 
-    __slots__ = ("_left", "slots")
+    __slots__ = ("_late", "doubts", "left", "renewals", "slots")
 
     def __init__(self) -> None:
         self.slots = 0
-        self._left = 0
+        self.left = 0
+        self.renewals = 0
+        self.doubts = 0
+        self._late = 0
 
     def next_slots(self, *, entries: int) -> int:
         """Return the slots of the new tables that one more insert makes; 0 if it makes none."""
-        return 0 if self._left > 0 else slots_for(3 * entries)
+        return 0 if self.left > 0 else slots_for(3 * entries)
 
     def insert(self, *, entries: int, grown: bool = False) -> None:
         """Note an insert into so many entries; `grown`, if it was seen to make new tables."""
-        if self._left <= 0 or grown:
+        if self.left > 0 and not grown:
+            self.left -= 1
+        elif self._late < self.doubts:  # not all the tables need have been made anew by now
+            self._late += 1
+            self.left = 0
+        else:
+            self._late = 0
             self.slots = slots_for(3 * entries)
-            self._left = _usable(self.slots) - entries
-        self._left -= 1
+            self.left = _usable(self.slots) - entries - 1 - self.doubts
+            self.renewals += 1
 
-    def is_sparse(self, *, entries: int) -> bool:
-        """Say whether tables made for so many entries would be a small part of these."""
-        return self.slots > _SPARSE * (entries + _LEAST_SLOTS)
+    def doubt(self) -> None:
+        """Note that an interruption may have taken a slot of a table, or have left one over."""
+        self.left -= 1
+        self.doubts += 2
+
+    def is_worn(self, *, entries: int) -> bool:
+        """Say whether tables made for so many entries would be small, or better known."""
+        return self.slots > _SPARSE * (entries + _LEAST_SLOTS) or self.doubts > _MOST_DOUBTS
 
 
 def slots_for(entries: int) -> int:
