@@ -12,11 +12,19 @@ from boundedcollections.files.index import ReplaceOnIndex
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git makes the repositories")
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings of whoever runs this are out of sight."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return tmp_path / "home"
+
+
 def run_git(folder: Path, *arguments: str) -> bytes:
     identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(folder),
+        "HOME": os.environ["HOME"],
         "GIT_CONFIG_NOSYSTEM": "1",
         "LC_ALL": "C",
     }
@@ -112,3 +120,32 @@ def test_a_clone_within_is_entered_unless_it_is_ignored(repository: Path) -> Non
     assert "vendor/secret" in within
     (repository / ".gitignore").write_text("vendor\n")
     assert not any(path.startswith("vendor") for path in indexed(repository))
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_the_users_own_ignore_file_holds_in_every_repository(
+    repository: Path, home: Path, is_named: bool
+) -> None:
+    if is_named:
+        write(home, DOTgitconfig="[core]\n\texcludesFile = ~/mine\n", mine="*.own\n!secret")
+    else:
+        write(home, DOTconfig__git__ignore="*.own\n!secret")
+    write(repository, aDOTown="", src__bDOTown="")
+    run_git(repository, "clone", "--quiet", ".", "vendor")
+    write(repository, vendor__cDOTown="", vendor__new="")
+    within = [f"vendor/{path}" for path in seen_by_git(repository / "vendor")]
+    around = [path for path in seen_by_git(repository) if path != "vendor/"]
+    assert indexed(repository) == sorted(around + within)
+    assert "vendor/new" in within
+    assert not any(path.endswith((".own", "secret")) for path in indexed(repository))
+
+
+def test_what_git_tracks_against_its_rules_is_remembered_with_what_is_ignored(
+    repository: Path,
+) -> None:
+    run_git(repository, "add", "--force", "note.log")
+    assert "note.log" in seen_by_git(repository)
+    index = ReplaceOnIndex(repository)
+    index.index()
+    assert "note.log" not in index
+    assert [match.path for match in index.search("note.log")] == ["note.log"]

@@ -206,7 +206,9 @@ class Maker:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))  # as for git below
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     run_git(tmp_path, "init", "--quiet")
     return tmp_path
 
@@ -236,7 +238,7 @@ def not_ignored_by_git(folder: Path) -> list[str]:
 
 
 def indexed(folder: Path) -> list[str]:
-    index = ReplaceOnIndex(folder)
+    index = ReplaceOnIndex(folder, allow_broad_root=True)  # for it is the home as well
     assert not index.index().truncated
     index._check()
     return list(index)

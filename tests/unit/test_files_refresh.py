@@ -131,6 +131,14 @@ class TestWhatIsRead:
         assert spy.taken() == ["a/", "a/deep/"]
         assert "a/deep/y" not in index
 
+    def test_each_folder_once_if_rules_have_changed_within_one_another(self, spied: Spied) -> None:
+        root, index, spy = spied
+        (root / "a" / ".gitignore").write_text("x\n")
+        (root / "a" / "deep" / ".gitignore").write_text("y\n")
+        index.refresh()
+        assert spy.taken() == ["a/", "a/deep/"]
+        assert list(index.prefix("a/")) == ["a/.gitignore", "a/deep/.gitignore"]
+
     def test_everything_if_rules_at_the_root_have_changed(self, spied: Spied) -> None:
         root, index, _ = spied
         with (root / ".gitignore").open("w") as file:
@@ -154,6 +162,18 @@ class TestWhatIsRead:
         plant(root, "a/deep/x.log", "a/deep/keep.log", "a/deep/out/x")
         assert not index.refresh().is_full
         assert "a/deep/keep.log" in index
+
+    def test_a_repository_without_the_users_own_rules(
+        self, tmp_path: Path, settled: Callable[[], None]
+    ) -> None:
+        plant(tmp_path, "a", ".git/HEAD", ".git/objects/x", ".git/refs/x", ".git/info/exclude")
+        settled()
+        index = ReplaceOnIndex(tmp_path, use_global_gitignore=False)
+        index.refresh()
+        assert not index.refresh().is_full
+        (tmp_path / ".git" / "info" / "exclude").write_text("a\n")
+        assert index.refresh().is_full
+        assert list(index) == []
 
     def test_without_rules_ignore_files_are_files(
         self, tmp_path: Path, settled: Callable[[], None]

@@ -85,6 +85,14 @@ class TestWhatIsFound:
         found = walk(plant(tmp_path, *names, "big/sub/x", "big/.gitignore"))
         assert paths(found) == sorted([*names, "big/sub/x", "big/.gitignore"])
 
+    def test_a_great_many_names_are_sorted_in_pieces(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("boundedcollections.files.walk._PIECE", 10)
+        names = [f"{number * 7 % 101}" for number in range(101)]
+        found = walk(plant(tmp_path, *names, *(f"d{name}/x" for name in names)))
+        assert paths(found) == sorted([*names, *(f"d{name}/x" for name in names)])
+
     def test_rules_hold_for_a_folder_of_many_batches_wherever_its_ignore_file_is_listed(
         self, tmp_path: Path
     ) -> None:

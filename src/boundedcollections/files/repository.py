@@ -133,7 +133,7 @@ class IgnoreFiles:
         files = [git / "config", git / "info" / "exclude"]
         if self._use_global:
             files += _user_configs()
-            files += filter(None, [_global_file(self._read(git / "config"))])
+            files += filter(None, [_global_file(_content(git / "config"))])
         return files
 
     def _with_file(
