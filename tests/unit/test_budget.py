@@ -578,8 +578,47 @@ def test_a_membership_that_makes_no_sense_is_refused(
     assert budget.statistics().members == ()
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, None])
-def test_a_budget_has_a_bound(wrong: object) -> None:
+def test_a_bound_may_be_a_part_of_what_the_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boundedcollections.memory.budget.memory_limit", lambda: 4_000)
+    assert MemoryBudget(fraction=0.75).max_bytes == 3_000
+    assert MemoryBudget(fraction=1).max_bytes == 4_000
+    assert MemoryBudget(fraction=1e-9).max_bytes == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it takes psutil to know")
+def test_what_the_process_may_use_is_known_here() -> None:
+    assert MemoryBudget(fraction=0.5).max_bytes > 1 << 20
+
+
+def test_a_part_of_nobody_knows_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boundedcollections.memory.budget.memory_limit", lambda: None)
+    with pytest.raises(RuntimeError, match="give max_bytes"):
+        MemoryBudget(fraction=0.5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({}, TypeError),
+        ({"max_bytes": 1_000, "fraction": 0.5}, TypeError),
+        ({"fraction": "0.5"}, TypeError),
+        ({"fraction": True}, TypeError),
+        ({"fraction": 0}, ValueError),
+        ({"fraction": 1.01}, ValueError),
+        ({"fraction": math.nan}, ValueError),
+    ],
+)
+def test_a_budget_has_one_bound_that_makes_sense(
+    wrong: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        MemoryBudget(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True])
+def test_a_bound_in_bytes_is_a_number_above_0(wrong: object) -> None:
     with pytest.raises((TypeError, ValueError), match="max_bytes must be an integer"):
         MemoryBudget(max_bytes=wrong)
 

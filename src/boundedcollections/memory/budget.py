@@ -21,6 +21,7 @@ from boundedcollections._core.lease import Lease
 from boundedcollections._core.units import non_negative_int, positive_int, positive_seconds
 from boundedcollections.memory.account import Account
 from boundedcollections.memory.policy import Level, Plan
+from boundedcollections.memory.probe import memory_limit
 from boundedcollections.memory.sharing import water_fill
 
 _RETRY_SECONDS: Final = 1.0
@@ -166,12 +167,15 @@ class MemoryBudget:
 
     Args:
         max_bytes: the most bytes for all members and reservations together.
+        fraction: the bound as a part of what the process may use: the limit of its control group,
+            or the memory of the machine. Either this or `max_bytes` is required.
         name: for people and metrics.
         clock: seconds, never going back.
 
     Raises:
-        TypeError: an argument has the wrong type.
-        ValueError: the bound is below 1.
+        TypeError: both bounds were given or none, or an argument has the wrong type.
+        ValueError: the bound is below 1, or `fraction` not above 0 and at most 1.
+        RuntimeError: `fraction` was given, and nothing here says what the process may use.
     """
 
     __slots__ = (
@@ -201,11 +205,12 @@ class MemoryBudget:
     def __init__(
         self,
         *,
-        max_bytes: int,
+        max_bytes: int | None = None,
+        fraction: float | None = None,
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_bytes = positive_int("max_bytes", max_bytes)
+        self._max_bytes = _bound(max_bytes, fraction)
         self.name = name
         self._clock = clock
         self._lock = threading.RLock()
@@ -704,6 +709,21 @@ def _claims(accounts: Sequence[Account]) -> list[int]:
         ]
     except Exception:  # noqa: BLE001  # rare; the account knows what to do about its member
         return [account.claimed_bytes for account in accounts]
+
+
+def _bound(max_bytes: int | None, fraction: float | None) -> int:
+    if (max_bytes is None) == (fraction is None):
+        raise TypeError(f"give either max_bytes or fraction, got {max_bytes!r} and {fraction!r}")
+    if max_bytes is not None:
+        return positive_int("max_bytes", max_bytes)
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)):
+        raise TypeError(f"fraction must be a number above 0 and at most 1, got {fraction!r}")
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction must be a number above 0 and at most 1, got {fraction!r}")
+    limit = memory_limit()
+    if limit is None:
+        raise RuntimeError("nothing here says how much memory the process may use: give max_bytes")
+    return max(int(limit * fraction), 1)
 
 
 def _positive_weight(weight: float) -> float:
