@@ -4,9 +4,18 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from streams import BUILDS, make_weightless, pretend
 
 from boundedcollections import Batch, Closed, WouldBlock
 from boundedcollections.broadcast import Broadcast, OnLag, Subscription
@@ -264,5 +273,12 @@ class Hub(RuleBasedStateMachine):
             assert figures.buffered == sum(item.seq >= reader.next_seq for item in self.ring)
 
 
-TestHub = Hub.TestCase
-TestHub.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+@pytest.mark.parametrize("build", BUILDS)
+def test_whatever_happens_the_model_foretells_it(
+    build: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_weightless(monkeypatch)
+    pretend(build, monkeypatch)
+    run_state_machine_as_test(
+        Hub, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
+    )

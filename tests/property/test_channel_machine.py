@@ -15,7 +15,9 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
+from streams import BUILDS, make_weightless, pretend
 
 from boundedcollections import Batch, Closed, Lagged, TooLarge, WouldBlock
 from boundedcollections.channel import DropOldestChannel
@@ -53,7 +55,7 @@ class DequeWithLosses:
         )
 
     def bytes(self) -> int:
-        return sum(max(item.size, 1) for item in self.items)
+        return sum(item.size for item in self.items)
 
     def lose(self) -> None:
         self.items.popleft()
@@ -64,7 +66,7 @@ class DequeWithLosses:
         taken: list[Item] = []
         room = most_bytes
         while self.items and (most_items is None or len(taken) < most_items):
-            size = max(self.items[0].size, 1)
+            size = self.items[0].size
             if room is not None and size > room and taken:
                 break
             room = None if room is None else room - size
@@ -239,5 +241,12 @@ class Channel(RuleBasedStateMachine):
         assert len(self.told) == figures.missed
 
 
-TestChannel = Channel.TestCase
-TestChannel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+@pytest.mark.parametrize("build", BUILDS)
+def test_whatever_happens_the_model_foretells_it(
+    build: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_weightless(monkeypatch)
+    pretend(build, monkeypatch)
+    run_state_machine_as_test(
+        Channel, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
+    )

@@ -9,11 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from streams import BUILDS, make_weightless, pretend
 from stress.storm import for_a_while, going_on, storm, switching_often
 
 from boundedcollections import Closed, RemovalCause
 from boundedcollections.channel import DropOldestChannel
 from boundedcollections.testing import check_invariants
+
+
+@pytest.fixture(params=BUILDS, autouse=True)
+def _in_every_build_and_without_own_cost(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_weightless(monkeypatch)
+    pretend(request.param, monkeypatch)
+
 
 Item = tuple[str, int]
 

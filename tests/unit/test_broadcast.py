@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 from interruptions import interrupted_everywhere
+from streams import BUILDS, make_weightless, pretend
 
 from boundedcollections import Batch, BoundedHistory, Closed, TooLarge, WouldBlock
 from boundedcollections.broadcast import Broadcast, Subscription
 from boundedcollections.testing import check_invariants
+
+
+@pytest.fixture(params=BUILDS, autouse=True)
+def _in_every_build_and_without_own_cost(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_weightless(monkeypatch)
+    pretend(request.param, monkeypatch)
+
 
 Receive = Callable[[Subscription[Any]], Coroutine[Any, Any, object]]
 

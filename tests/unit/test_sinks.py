@@ -9,9 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from streams import BUILDS, make_weightless, pretend
 
 from boundedcollections.broadcast import Broadcast, Sink
 from boundedcollections.broadcast import sink as sink_module
+
+
+@pytest.fixture(params=BUILDS, autouse=True)
+def _in_every_build_and_without_own_cost(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_weightless(monkeypatch)
+    pretend(request.param, monkeypatch)
 
 
 class Client:

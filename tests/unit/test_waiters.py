@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from interruptions import interrupted_everywhere
+from streams import BUILDS, make_weightless, pretend
 
 from boundedcollections import Batch, Closed
 from boundedcollections._core.waiters import (
@@ -24,6 +25,14 @@ from boundedcollections._core.waiters import (
 from boundedcollections.broadcast import Broadcast
 from boundedcollections.channel import DropOldestChannel
 from boundedcollections.testing import check_invariants
+
+
+@pytest.fixture(params=BUILDS, autouse=True)
+def _in_every_build_and_without_own_cost(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_weightless(monkeypatch)
+    pretend(request.param, monkeypatch)
 
 
 async def asleep(waiter: TaskWaiter, seconds: float | None = None) -> asyncio.Task[None]:

@@ -1,6 +1,8 @@
 """What a reader of a stream gets: items, and the gap before them."""
 
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -29,3 +31,9 @@ class Batch(NamedTuple, Generic[T]):
     missed: int
     first_seq: int
     next_seq: int
+
+
+batch_of: Final[Callable[[tuple[tuple[Any, ...], int, int, int]], Batch[Any]]] = partial(
+    tuple.__new__, Batch
+)
+"""Make a `Batch` of its four values, at half the cost of calling the class."""

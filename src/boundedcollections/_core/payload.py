@@ -1,9 +1,26 @@
 """How many bytes one message counts: a question that must cost next to nothing per send."""
 
+import sys
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from boundedcollections._core.tables import allocated
 from boundedcollections._core.units import measured_size
+
+_PLACES: Final = 64
+"""How many places one block of a deque has, in all versions of CPython so far."""
+_BLOCK_BYTES: Final = allocated(
+    deque(range(2 * _PLACES)).__sizeof__() - deque(range(_PLACES)).__sizeof__()
+)
+_PLACE_BYTES: Final = -(-_BLOCK_BYTES // _PLACES)
+
+ENTRY_BYTES = allocated(sys.getsizeof((None, 0))) + _PLACE_BYTES
+"""What a stream itself spends on an item whose size it counts: a pair, and a place in a deque."""
+NUMBER_BYTES = allocated(sys.getsizeof(1 << 20))
+"""What it spends on the figure that is booked, if the interpreter does not have it anyway."""
+LARGEST_SHARED_INT: Final = 256
+"""Up to here, it has."""
 
 
 def payload_size(item: object) -> int:
@@ -33,18 +50,29 @@ def payload_size(item: object) -> int:
     return measure(item)
 
 
-def counted_size(item: Any, size: int | None, sizeof: Callable[[Any], int]) -> int:
+def charge(item: Any, size: int | None, sizeof: Callable[[Any], int]) -> int:
     """
-    Return the given `size`, else what `sizeof` says; at least 1, for empty items take room too.
+    Return what is booked for `item`: the given `size`, else what `sizeof` says, and the entry.
 
-    >>> counted_size(b"", None, payload_size), counted_size(b"frame", 7, payload_size)
-    (1, 7)
+    >>> charge(b"frame", None, payload_size) - ENTRY_BYTES, charge(b"frame", 7, len) - ENTRY_BYTES
+    (5, 7)
 
     Raises:
         TypeError: the size is not an integer.
         ValueError: the size is negative.
     """
-    return measured_size(sizeof(item) if size is None else size) or 1
+    total = measured_size(sizeof(item) if size is None else size) + ENTRY_BYTES
+    return total if total <= LARGEST_SHARED_INT else total + NUMBER_BYTES
+
+
+def uncharged(total: int) -> int:
+    """
+    Return the size of an item for which `total` is booked.
+
+    >>> [uncharged(charge(None, size, len)) for size in (0, 100, 10_000)]
+    [0, 100, 10000]
+    """
+    return total - ENTRY_BYTES - (0 if total <= LARGEST_SHARED_INT else NUMBER_BYTES)
 
 
 _MEASURES: dict[type, Callable[[Any], int]] = {

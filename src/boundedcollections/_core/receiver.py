@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from boundedcollections._core.batch import Batch
 from boundedcollections._core.errors import Closed, WouldBlock
+from boundedcollections._core.steps import step
 from boundedcollections._core.units import positive_int, positive_seconds
 from boundedcollections._core.waiters import (
     TaskWaiter,
@@ -33,7 +34,7 @@ Take = Callable[[], R | Nothing]
 NOTHING: Final = Nothing.NOTHING
 _SLOTS_OF_THE_STREAM: Final[tuple[str, ...]] = ()
 """None here: only one of the bases of a class may bring slots, so a stream has these as its own."""
-_MOST_IN_A_ROW: Final = 64
+_MOST_IN_A_ROW: Final = 128
 """After so many single receives that did not have to wait, the next one lets other tasks run."""
 
 
@@ -59,7 +60,7 @@ class Receiver(ABC, Generic[T]):
         """
         Wait for the next item and take it; `missed` then says how many were lost before it.
 
-        A receiver that is cancelled loses nothing: the item stays, and is the next. After 64
+        A receiver that is cancelled loses nothing: the item stays, and is the next. After 128
         items in a row that were there already, it lets other tasks run once.
 
         Args:
@@ -72,10 +73,9 @@ class Receiver(ABC, Generic[T]):
         """
         seconds = None if timeout_seconds is None else _seconds(timeout_seconds)
         if self._in_a_row < _MOST_IN_A_ROW:
-            with self._lock:
-                if self._receiver is not None:
-                    raise self._company()
-                item = self._take_one()
+            if self._receiver is not None:
+                raise self._company()
+            item = self._take_one()
             if item is not NOTHING:
                 self._in_a_row += 1
                 return item
@@ -106,7 +106,8 @@ class Receiver(ABC, Generic[T]):
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
         take = self._batch_of(max_items, max_bytes)
-        return await self._wait_and(take, _seconds(timeout_seconds))
+        seconds = None if timeout_seconds is None else _seconds(timeout_seconds)
+        return await self._wait_and(take, seconds)
 
     def receive_nowait(self) -> T:
         """
@@ -117,10 +118,9 @@ class Receiver(ABC, Generic[T]):
             Closed: the stream was closed, and everything in it has been received.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        with self._lock:
-            if self._receiver is not None:
-                raise self._company()
-            item = self._take_one()
+        if self._receiver is not None:
+            raise self._company()
+        item = self._take_one()
         if item is NOTHING:
             raise WouldBlock(f"{self._where()} is empty")
         return item
@@ -189,23 +189,25 @@ class Receiver(ABC, Generic[T]):
 
     @abstractmethod
     def _is_ready(self) -> bool:
-        """Say, without the lock, whether there is something to take, or the end to tell."""
+        """Say whether there is something to take, or the end to tell."""
 
     @abstractmethod
     def _take_one(self) -> T | Nothing:
-        """Take the next item, under the lock; raise Closed at the end."""
+        """Take the next item; raise Closed at the end."""
 
     @abstractmethod
-    def _take_many(self, max_items: int | None, max_bytes: int | None) -> Batch[T] | Nothing:
-        """Take the next batch, under the lock; raise Closed at the end."""
+    def _take_many(
+        self, max_items: int | None = None, max_bytes: int | None = None
+    ) -> Batch[T] | Nothing:
+        """Take the next batch; raise Closed at the end."""
 
     @abstractmethod
-    def _park(self, waiter: Waiter) -> None:
-        """Have `waiter` woken when there is something new, under the lock."""
+    def _lay_down(self, sleeper: "Receiver[T]", waiter: Waiter) -> None:
+        """Have `waiter` woken when there is something new, for this receiver."""
 
     @abstractmethod
-    def _unpark(self, waiter: Waiter) -> None:
-        """Forget `waiter`, if it is still parked."""
+    def _forget(self, sleeper: "Receiver[T]", waiter: Waiter) -> None:
+        """Have `waiter` woken no more."""
 
     async def _wait_and(self, take: Take[R], seconds: float | None) -> R:
         """Let others run, by waiting or, if there is no need to wait, by one yield; then take."""
@@ -213,65 +215,63 @@ class Receiver(ABC, Generic[T]):
         waiter: TaskWaiter | TrioWaiter | None = None
         self._in_a_row = 0
         try:
+            self._claim(take)
             if self._is_ready():
-                with self._lock:
-                    self._claim(take)
                 await checkpoint()
-            while True:
-                left = None if deadline is None else deadline - time.monotonic()
-                with self._lock:
-                    self._claim(take)
-                    taken = take()
-                    if taken is not NOTHING:
-                        return taken
-                    self._require_time(left)
-                    waiter = waiter_here()
-                    self._park(waiter)
-                # It is ready after all if a signal handler sent something before the parking.
+                taken = take()
+            else:
+                taken = NOTHING
+            while taken is NOTHING:
+                left = None if deadline is None else self._time_until(deadline)
+                waiter = waiter_here()
+                self._lay_down(self, waiter)
+                # It is ready after all if something was sent before it lay down.
                 await (checkpoint() if self._is_ready() else waiter.sleep(left))
+                taken = take()
+            return taken
         finally:
             if self._receiver is take:
                 self._receiver = None
                 if waiter is not None:
-                    self._unpark(waiter)
+                    self._forget(self, waiter)
 
     def _block_and(self, take: Take[R], seconds: float | None) -> R:
         """Do as `_wait_and` does, in a thread, which need not let others run."""
         deadline = None if seconds is None else time.monotonic() + seconds
         waiter: ThreadWaiter | None = None
         try:
-            while True:
-                left = None if deadline is None else deadline - time.monotonic()
-                with self._lock:
-                    self._claim(take)
-                    taken = take()
-                    if taken is not NOTHING:
-                        return taken
-                    self._require_time(left)
-                    waiter = ThreadWaiter()
-                    self._park(waiter)
+            self._claim(take)
+            while (taken := take()) is NOTHING:
+                left = None if deadline is None else self._time_until(deadline)
+                waiter = ThreadWaiter()
+                self._lay_down(self, waiter)
                 if not self._is_ready():
                     waiter.sleep(left)
+            return taken
         finally:
             if self._receiver is take:
                 self._receiver = None
                 if waiter is not None:
-                    self._unpark(waiter)
+                    self._forget(self, waiter)
 
-    def _claim(self, take: Take[R]) -> None:
-        if self._receiver is None:
-            self._receiver = take
-        elif self._receiver is not take:
+    @step
+    def _claim(self, take: Take[Any]) -> None:
+        if self._receiver is not None:
             raise self._company()
+        self._receiver = take
 
     def _company(self) -> RuntimeError:
         return RuntimeError(f"{self._where()} has a receiver waiting, and may have only one")
 
-    def _require_time(self, left: float | None) -> None:
-        if left is not None and left <= 0:
+    def _time_until(self, deadline: float) -> float:
+        left = deadline - time.monotonic()
+        if left <= 0:
             raise TimeoutError(f"{self._where()} had nothing to give in time")
+        return left
 
     def _batch_of(self, max_items: int | None, max_bytes: int | None) -> Take[Batch[T]]:
+        if max_items is None and max_bytes is None:
+            return self._take_many
         most_items = None if max_items is None else positive_int("max_items", max_items)
         most_bytes = None if max_bytes is None else positive_int("max_bytes", max_bytes)
         if most_bytes is not None and not self._counts_bytes():

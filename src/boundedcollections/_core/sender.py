@@ -1,22 +1,30 @@
 """Sending, the same for every stream: bounded, the oldest dropped, sleepers woken, never waiting."""
 
+# ruff: noqa: PLR1730  # max() would be a call, where a step may be interrupted
+
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
+from boundedcollections._core import steps
 from boundedcollections._core.errors import Closed, TooLarge
 from boundedcollections._core.events import Notifier, RemovalCause
-from boundedcollections._core.payload import counted_size, payload_size
+from boundedcollections._core.payload import charge, payload_size
+from boundedcollections._core.steps import step
 from boundedcollections._core.units import at_least_one, positive_int
 from boundedcollections._core.waiters import Waiter, wake_all
 
 T = TypeVar("T")
-Dropped = list[tuple[int, T, RemovalCause]]
+Dropped = list[Any]
+"""What leaves: numbers, items and causes, or the items alone where nobody is told of them."""
 Sleepers = dict[Any, Waiter]
 
-_NO_LIMIT: Final = sys.maxsize
+_SIZE: Final = RemovalCause.SIZE  # looking a member up in its class costs as much as a call
+_COUNT: Final = RemovalCause.COUNT
+_CLEARED: Final = RemovalCause.CLEARED
+NO_LIMIT: Final = sys.maxsize
 """The bound that was not given: comparing integers costs less than asking for None."""
 
 
@@ -25,10 +33,13 @@ class Sender(Generic[T]):
     The sending side of a stream: a window over its newest items.
 
     The books are plain counters: a `Ledger` would cost more than all the rest of `send`. They
-    need no repair, since every step **counts first and then acts, with no call in between**.
-    CPython runs signal handlers, and raises what they raise, only where a call has returned; so
-    whatever interrupts a step finds books that are right, and may use the same stream. Other
-    threads are kept out by the lock.
+    need no repair, since every change is a `step` that **counts first and then acts, with no call
+    in between**: whatever interrupts a method between two steps, be it a thread or a handler,
+    finds books that are right, and may use the same stream.
+
+    Most sends are one short step: there is room, and nobody sleeps. `_room` says so in one
+    number: so many items may be held before a send has to look closer. It is 0 while somebody
+    sleeps, after closing, and where steps need the lock; too low a number costs time, not truth.
     """
 
     __slots__ = (
@@ -48,7 +59,9 @@ class Sender(Generic[T]):
         "_peak_bytes",
         "_peak_items",
         "_rejected",
+        "_room",
         "_sizeof",
+        "_tells",
         "name",
     )
 
@@ -67,6 +80,7 @@ class Sender(Generic[T]):
         self._byte_limit = _limit("max_bytes", max_bytes)
         self._sizeof = payload_size if sizeof is None and max_bytes is not None else sizeof
         self._notify = Notifier(on_drop)
+        self._tells = on_drop is not None
         self.name = name
         self._lock = threading.RLock()
         self._items: deque[Any] = deque()  # items, or (item, size) where sizes are counted
@@ -75,34 +89,35 @@ class Sender(Generic[T]):
         self._held = self._bytes = self._peak_items = self._peak_bytes = 0
         self._dropped = self._dropped_bytes = self._rejected = 0
         self._closed = False
+        self._room = self._item_limit if steps.HAS_GIL else 0
         self._parked: Sleepers = {}  # who sleeps; woken once, and then forgotten
 
     @property
     def max_items(self) -> int | None:
         """The bound in items, or None."""
-        return None if self._item_limit == _NO_LIMIT else self._item_limit
+        return None if self._item_limit == NO_LIMIT else self._item_limit
 
     @property
     def max_bytes(self) -> int | None:
         """The bound in bytes, or None."""
-        return None if self._byte_limit == _NO_LIMIT else self._byte_limit
+        return None if self._byte_limit == NO_LIMIT else self._byte_limit
 
     @property
     def current_bytes(self) -> int:
-        """The bytes held; 0 when none are counted."""
+        """The bytes held, with what the stream spends on them; 0 when none are counted."""
         return self._bytes
 
     @property
     def peak_bytes(self) -> int:
         """The most bytes ever held; 0 when none are counted."""
-        return self._peak_bytes
+        return max(self._peak_bytes, self._bytes)
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called; there may be items left to receive."""
         return self._closed
 
-    def send(self, item: T, size: int | None = None) -> int:  # noqa: C901  # a call would be a gap
+    def send(self, item: T, size: int | None = None) -> int:
         """
         Add `item` as the newest and return its number; never wait, but drop the oldest. O(1).
 
@@ -113,48 +128,24 @@ class Sender(Generic[T]):
 
         Raises:
             Closed: the stream was closed.
-            TooLarge: `item` alone exceeds `max_bytes`; nothing was changed.
+            TooLarge: `item` alone, with what the stream spends on it, exceeds `max_bytes`;
+                nothing was changed.
             Exception: whatever `sizeof` raises, or an error for what it returned; likewise.
         """
         entry: Any = item
-        counted = 0
+        booked = 0
         if self._sizeof is not None:
-            counted = counted_size(item, size, self._sizeof)
-            entry = (item, counted)
-        dropped: Dropped[T] | None = None
-        sleepers: Sleepers | None = None
-        try:
-            with self._lock:
-                if self._parked:
-                    nobody: Sleepers = {}
-                    sleepers, self._parked = self._parked, nobody
-                while (
-                    self._held >= self._item_limit
-                    or self._bytes + counted > self._byte_limit
-                    or self._closed
-                ):
-                    if dropped is None:
-                        dropped = []
-                    self._make_room(counted, dropped)
-                seq = self._first + self._held + self._offset
-                self._held = held = self._held + 1
-                if held > self._peak_items:  # noqa: PLR1730  # max() would be a call
-                    self._peak_items = held
-                if counted:
-                    self._bytes = total = self._bytes + counted
-                    if total > self._peak_bytes:  # noqa: PLR1730
-                        self._peak_bytes = total
-                self._items.append(entry)
-            if sleepers is not None:
-                wake_all(sleepers)
-        except BaseException:
-            if sleepers is not None:
-                wake_all(sleepers)
-            raise
-        finally:
-            if dropped:
-                self._notify(dropped)
-        return seq
+            booked = charge(item, size, self._sizeof)
+            entry = (item, booked)
+        held = self._held
+        if held < self._room and (not booked or self._bytes + booked <= self._byte_limit):
+            self._held = held + 1
+            if booked:
+                self._bytes += booked
+            seq = self._first + held + self._offset
+            self._items.append(entry)
+            return seq
+        return self._send_with_care(entry, booked)
 
     def send_many(self, items: Iterable[T]) -> None:
         """
@@ -176,18 +167,14 @@ class Sender(Generic[T]):
         Args:
             discard: drop what is left; it counts as missed.
         """
-        dropped: Dropped[T] = []
-        sleepers: Sleepers = {}
+        dropped: Dropped = []
         try:
-            with self._lock:
-                nobody: Sleepers = {}
-                sleepers, self._parked = self._parked, nobody
-                self._closed = True
-                while discard and self._held:
-                    self._drop(RemovalCause.CLEARED, dropped)
-            wake_all(sleepers)
+            self._end()
+            if discard:
+                self._clear(dropped)
+            self._rouse()
         except BaseException:
-            wake_all(sleepers)
+            self._rouse()
             raise
         finally:
             self._notify(dropped)
@@ -209,46 +196,128 @@ class Sender(Generic[T]):
         kind = type(self).__name__
         return kind if self.name is None else f"{kind} {self.name!r}"
 
+    def _send_with_care(self, entry: Any, size: int) -> int:
+        """Send where items have to be dropped, somebody woken, or the item refused."""
+        dropped: Dropped = []
+        try:
+            seq = self._put(entry, size, dropped)
+            if self._parked:
+                self._rouse()
+        except BaseException:
+            self._rouse()
+            raise
+        finally:
+            if dropped and self._tells:
+                self._notify(dropped)
+        return seq
+
+    @step
+    def _put(self, entry: Any, size: int, dropped: Dropped) -> int:  # noqa: C901  # one step
+        """Add an entry, once there is room for it; each round of the loop is a step of its own."""
+        while True:
+            held = self._held
+            if self._bytes + size > self._byte_limit:
+                cause = _SIZE
+            elif held >= self._item_limit:
+                cause = _COUNT
+            elif not self._closed:
+                break
+            if self._closed:
+                raise Closed(f"{self._where()} is closed")
+            if size > self._byte_limit:
+                self._rejected += 1
+                raise TooLarge(self._where(), size=size, limit=self._byte_limit)
+            if held > self._peak_items:
+                self._peak_items = held
+            seq = self._first
+            self._first = seq + 1
+            self._held = held - 1
+            self._dropped += 1
+            if self._sizeof is None:
+                item = self._items.popleft()
+            else:
+                if self._bytes > self._peak_bytes:
+                    self._peak_bytes = self._bytes
+                leaving = self._items[0][1]
+                self._bytes -= leaving
+                self._dropped_bytes += leaving
+                item, _ = self._items.popleft()
+            dropped.append((seq + self._offset, item, cause) if self._tells else item)
+        self._held = held + 1
+        self._bytes += size
+        if not self._parked and steps.HAS_GIL:
+            self._room = self._item_limit
+        seq = self._first + held + self._offset
+        self._items.append(entry)
+        return seq
+
+    @step
+    def _clear(self, dropped: Dropped) -> None:
+        fresh: deque[Any] = deque()
+        held, seq = self._held, self._first
+        if held > self._peak_items:
+            self._peak_items = held
+        if self._bytes > self._peak_bytes:
+            self._peak_bytes = self._bytes
+        entries, self._items = self._items, fresh
+        self._first = seq + held
+        self._dropped += held
+        self._dropped_bytes += self._bytes
+        self._held = self._bytes = 0
+        for number, entry in enumerate(entries, seq + self._offset):
+            dropped.append((number, entry if self._sizeof is None else entry[0], _CLEARED))
+
+    @step
+    def _end(self) -> None:
+        self._closed = True
+        self._room = 0
+
+    @step
+    def _lay_down(self, sleeper: Any, waiter: Waiter) -> None:
+        """Have `waiter` woken by the next send. What was sent before it, it has to look for."""
+        self._parked[sleeper] = waiter
+        self._room = 0
+
+    @step
     def _forget(self, sleeper: Any, waiter: Waiter) -> None:
-        """Have `waiter` woken no more; under the lock, since a sender may hold the dict."""
-        if sleeper in self._parked:
-            with self._lock:
-                if self._parked.get(sleeper) is waiter:
-                    self._parked.pop(sleeper, None)
+        """Have `waiter` woken no more."""
+        parked = self._parked
+        if sleeper in parked and parked[sleeper] is waiter:
+            del parked[sleeper]
 
-    def _make_room(self, size: int, dropped: Dropped[T]) -> None:
-        """Drop the oldest item, since one more of `size` bytes does not fit; or say why not."""
-        if self._closed:
-            raise Closed(f"{self._where()} is closed")
-        if size > self._byte_limit:
-            self._rejected += 1
-            raise TooLarge(self._where(), size=size, limit=self._byte_limit)
-        too_large = self._bytes + size > self._byte_limit
-        self._drop(RemovalCause.SIZE if too_large else RemovalCause.COUNT, dropped)
+    def _rouse(self) -> None:
+        """Wake whoever sleeps, even if something strikes in the middle."""
+        called: list[Sleepers] = []
+        try:
+            self._call(called)
+            for sleepers in called:
+                wake_all(sleepers)
+        except BaseException:
+            self._call(called)
+            for sleepers in called:
+                wake_all(sleepers)
+            raise
 
-    def _drop(self, cause: RemovalCause, dropped: Dropped[T]) -> None:
-        if not self._held:  # something that interrupted the caller was quicker
-            return
-        seq = self._first + self._offset
-        size = 0 if self._sizeof is None else self._items[0][1]
-        self._first += 1
-        self._held -= 1
-        self._bytes -= size
-        self._dropped += 1
-        self._dropped_bytes += size
-        entry = self._items.popleft()
-        dropped.append((seq, entry if self._sizeof is None else entry[0], cause))
+    @step
+    def _call(self, called: list[Sleepers]) -> None:
+        nobody: Sleepers = {}
+        sleepers, self._parked = self._parked, nobody
+        called.append(sleepers)
 
     def _check(self) -> None:
         """Assert the invariants."""
         with self._lock:
             sizes = [0 if self._sizeof is None else entry[1] for entry in self._items]
             assert (self._held, self._bytes) == (len(sizes), sum(sizes)), (self._held, self._bytes)
-            assert self._held <= self._peak_items <= self._item_limit, self._peak_items
-            assert self._bytes <= self._peak_bytes <= self._byte_limit, self._peak_bytes
+            assert self._held <= self._item_limit, self._held
+            assert self._bytes <= self._byte_limit, self._bytes
+            assert self._peak_items <= self._item_limit, self._peak_items
+            assert self._peak_bytes <= self._byte_limit, self._peak_bytes
             assert 0 <= self._dropped <= self._first, (self._dropped, self._first)
             assert min(self._offset, self._dropped_bytes, self._rejected) >= 0
+            assert self._room in {0, self._item_limit}
+            assert not (self._room and (self._closed or self._parked))
 
 
 def _limit(name: str, value: int | None) -> int:
-    return _NO_LIMIT if value is None else positive_int(name, value)
+    return NO_LIMIT if value is None else positive_int(name, value)

@@ -40,8 +40,8 @@ class TaskWaiter:
     __slots__ = ("_future", "_loop")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[None] = self._loop.create_future()
+        self._loop = loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = loop.create_future()
 
     def sleep(self, seconds: float | None) -> Awaitable[None]:
         """Sleep until woken, or for `seconds`; the caller looks which of the two it was."""

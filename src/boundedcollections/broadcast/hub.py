@@ -25,8 +25,9 @@ class BroadcastStatistics:
         sent: items that were accepted.
         evicted: items that left the ring, by a bound or by closing; readers may have had them.
         items: items in the ring.
-        current_bytes: the sum of the sizes of the items in the ring; 0 when none are counted.
-        evicted_bytes: the sum of the sizes of the evicted items; 0 when none are counted.
+        current_bytes: the sizes of the items in the ring, with what the ring spends on them; 0
+            when none are counted.
+        evicted_bytes: the same of the evicted items.
         peak_items: the most items ever in the ring.
         peak_bytes: the most bytes ever in the ring.
         max_items: the bound in items, or None.
@@ -96,12 +97,11 @@ class Broadcast(Ring[T]):
 
     Args:
         max_items: the most items in the ring.
-        max_bytes: the most bytes in the ring. One of the two is required. The ring's own cost,
-            about 80 bytes for an item, comes on top.
+        max_bytes: the most bytes in the ring: the items, and what the ring spends on each (73 to
+            105 bytes). One of the two bounds is required.
         sizeof: the bytes of one item, called once per send, without the lock. By default, where
             `max_bytes` is given, the length of bytes-like items and what a ``str`` occupies in
-            memory; other items need `sizeof`, or ``size=`` with each send. An item counts at
-            least 1.
+            memory; other items need `sizeof`, or ``size=`` with each send.
         first_seq: the number of the first item; the `next_seq` of a history that is older than
             this broadcast, so that the two share numbers.
         name: for people and metrics.
@@ -226,8 +226,8 @@ class Broadcast(Ring[T]):
                 items=self._held,
                 current_bytes=self._bytes,
                 evicted_bytes=self._dropped_bytes,
-                peak_items=self._peak_items,
-                peak_bytes=self._peak_bytes,
+                peak_items=max(self._peak_items, self._held),
+                peak_bytes=self.peak_bytes,
                 max_items=self.max_items,
                 max_bytes=self.max_bytes,
                 first_seq=self.first_seq,

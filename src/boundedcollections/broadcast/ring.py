@@ -5,7 +5,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from boundedcollections._core.errors import Closed
-from boundedcollections._core.sender import Sender
+from boundedcollections._core.payload import uncharged
+from boundedcollections._core.sender import NO_LIMIT, Sender
 from boundedcollections._core.units import non_negative_int, positive_int
 
 T = TypeVar("T")
@@ -95,10 +96,11 @@ class Ring(Sender[T]):
         return 0 if is_before_all else non_negative_int("after", after) + 1
 
     def _number(self, position: int) -> int:
+        newest = self._offset
         for hole, offset in self._holes.copy().items() if self._holes else ():
             if position < hole:
                 return position + offset
-        return position + self._offset
+        return position + newest
 
     def _position(self, seq: int) -> int:
         """Return where the item numbered `seq` is, was or will be; from a hole, what follows it."""
@@ -112,33 +114,31 @@ class Ring(Sender[T]):
     def _has(self, seq: int) -> bool:
         """Say whether there is an item from the number `seq` on."""
         if self._holes:
-            return self._buffered(seq) > 0
+            return self._buffered(seq, self._first + self._held) > 0
         return self._held > 0 and seq - self._offset < self._first + self._held
 
-    def _buffered(self, seq: int) -> int:
-        """Return how many items there are from the number `seq` on."""
-        end = self._first + self._held
+    def _buffered(self, seq: int, end: int) -> int:
+        """Return how many items there are from the number `seq` on, up to the position `end`."""
         return max(end - max(self._position(seq), self._first), 0)
 
     def _read(self, seq: int, most_items: int, most_bytes: int) -> tuple[list[T], int]:
         """Return items without a gap between them, from `seq` or the next held on; and its number."""
         while True:
-            first, held = self._first, self._held
-            start, stop, offset = self._stretch(seq, first, first + held)
+            first, end = self._first, self._first + self._held
+            start, stop, offset = self._stretch(seq, first, end)
             if stop - start > most_items:
                 stop = start + most_items
             try:
-                entries = self._copy(start - first, stop - first, held)
-            except (RuntimeError, IndexError):  # a finalizer used the ring in the middle
+                entries = self._copy(start, stop)
+            except (RuntimeError, IndexError):  # items were sent, and others left, in the middle
                 continue
-            if self._first == first:
-                return self._items_of(entries, most_bytes), start + offset
+            return self._items_of(entries, most_bytes), start + offset
 
     def _stretch(self, seq: int, first: int, end: int) -> tuple[int, int, int]:
         """Return what is held from `seq` on up to a hole: where it begins, ends, and its offset."""
         if not self._holes:
-            start = seq - self._offset
-            return max(start, first), end, self._offset
+            offset = self._offset
+            return max(seq - offset, first), end, offset
         start = max(self._position(seq), first)
         stop = min([hole for hole in self._holes.copy() if hole > start], default=end)
         return start, min(stop, end), self._number(start) - start
@@ -146,21 +146,37 @@ class Ring(Sender[T]):
     def _newest_seq(self) -> int:
         return self._number(self._first + self._held - 1)
 
-    def _copy(self, start: int, stop: int, held: int) -> list[Any]:
-        """Return the entries from `start` to `stop` of those held, from the end that is nearer."""
-        if stop - start <= 1:
-            return [self._items[start]] if start < stop else []
-        if start < held - stop:
-            return list(islice(self._items, start, stop))
-        entries = list(islice(reversed(self._items), held - stop, held - start))
+    def _copy(self, start: int, stop: int) -> list[Any]:
+        """
+        Return the entries at the positions from `start` to `stop`, counted from the nearer end.
+
+        The deque is asked in the same step in which is seen where it begins and ends.
+
+        Raises:
+            IndexError: `start` has left the ring.
+            RuntimeError: the ring changed while entries were copied.
+        """
+        if start >= stop:
+            return []
+        first, end = self._first, self._first + self._held
+        if start < first:
+            raise IndexError
+        if stop - start == 1:
+            return [self._items[start - first]]
+        if start - first < end - stop:
+            return list(islice(self._items, start - first, stop - first))
+        entries = list(islice(reversed(self._items), end - stop, end - start))
         entries.reverse()
         return entries
 
     def _items_of(self, entries: list[Any], most_bytes: int) -> list[T]:
         if self._sizeof is None:
             return entries
+        if most_bytes == NO_LIMIT:
+            return [item for item, _ in entries]
         items: list[T] = []
-        for item, size in entries:
+        for item, booked in entries:
+            size = uncharged(booked)
             if items and size > most_bytes:
                 break
             most_bytes -= size

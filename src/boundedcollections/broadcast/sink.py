@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from boundedcollections._core.sender import NO_LIMIT
 from boundedcollections._core.units import positive_int
 from boundedcollections.broadcast.ring import Ring
 
@@ -156,9 +157,10 @@ class Sink:
         """Return the figures of this moment; looking changes none of them."""
         ring = self._flusher.ring
         with ring._lock:
-            sent = max(ring.next_seq - self._start, 0)
+            end = ring._first + ring._held
+            sent = max(end + ring._offset - self._start, 0)
             written = self._next_seq - self._start - self._missed
-            buffered = ring._buffered(self._next_seq)
+            buffered = ring._buffered(self._next_seq, end)
             return SinkStatistics(
                 sent=sent,
                 written=written,
@@ -241,7 +243,7 @@ class Flusher:
         """Join what there is from `seq` on, up to `room` bytes but at least one item."""
         ring = self.ring
         with ring._lock:
-            items, first_seq = ring._read(seq, _ITEMS_AT_ONCE, ring._byte_limit)
+            items, first_seq = ring._read(seq, _ITEMS_AT_ONCE, NO_LIMIT)
             end = ring.next_seq
         if not items:
             return Piece(b"", seq, seq, is_last=True)
@@ -285,8 +287,7 @@ class Flusher:
                 self._rest()
 
     def _rest(self) -> None:
-        with self.ring._lock:
-            self.ring._parked[self] = self
+        self.ring._lay_down(self, self)
         if self._seen != self._state():  # something was sent during the round
             self._schedule()
 

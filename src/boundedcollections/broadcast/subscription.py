@@ -6,9 +6,10 @@ import threading
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from boundedcollections._core.batch import Batch
+from boundedcollections._core.batch import Batch, batch_of
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.receiver import NOTHING, Nothing, Receiver
+from boundedcollections._core.sender import NO_LIMIT
 from boundedcollections._core.waiters import Waiter, wake_all
 from boundedcollections.broadcast.ring import Ring
 
@@ -121,15 +122,16 @@ class Subscription(Receiver[T]):
         """
         hub = self._hub
         with self._lock:
-            sent = max(hub.next_seq - self._start, 0)
-            received = self._cursor - self._start - self._missed
-            buffered = hub._buffered(self._cursor)
+            cursor, missed, end = self._cursor, self._missed, hub._first + hub._held
+            sent = max(end + hub._offset - self._start, 0)
+            received = cursor - self._start - missed
+            buffered = hub._buffered(cursor, end)
             return SubscriptionStatistics(
                 sent=sent,
                 received=received,
                 missed=sent - received - buffered,
                 buffered=buffered,
-                position=self.position,
+                position=cursor - 1,
                 waiting=self._receiver is not None,
                 closed=self._closed,
             )
@@ -152,20 +154,24 @@ class Subscription(Receiver[T]):
         hub = self._hub
         return hub._has(self._cursor) or self._closed or hub._closed
 
-    def _park(self, waiter: Waiter) -> None:
-        self._hub._parked[self] = waiter
+    def _lay_down(self, sleeper: Receiver[T], waiter: Waiter) -> None:
+        self._hub._lay_down(sleeper, waiter)
 
-    def _unpark(self, waiter: Waiter) -> None:
-        self._hub._forget(self, waiter)
+    def _forget(self, sleeper: Receiver[T], waiter: Waiter) -> None:
+        self._hub._forget(sleeper, waiter)
 
     def _take_one(self) -> T | Nothing:
         batch = self._take_many(1, None)
         return NOTHING if batch is NOTHING else batch.items[0]
 
-    def _take_many(self, max_items: int | None, max_bytes: int | None) -> Batch[T] | Nothing:
+    def _take_many(
+        self, max_items: int | None = None, max_bytes: int | None = None
+    ) -> Batch[T] | Nothing:
+        with self._lock:
+            return self._take_some(max_items or NO_LIMIT, max_bytes or NO_LIMIT)
+
+    def _take_some(self, most_items: int, most_bytes: int) -> Batch[T] | Nothing:
         hub = self._hub
-        most_items = hub._item_limit if max_items is None else max_items
-        most_bytes = hub._byte_limit if max_bytes is None else max_bytes
         while not self._closed:
             cursor = self._cursor
             if not hub._has(cursor):
@@ -175,7 +181,7 @@ class Subscription(Receiver[T]):
                 items, first_seq = hub._read(hub._newest_seq(), 1, most_bytes)
             missed = first_seq - cursor
             next_seq = first_seq + len(items)
-            if self._cursor != cursor or not items:  # a signal handler came in the middle
+            if self._cursor != cursor or not items:  # something came in the middle
                 continue
             if missed and self._on_lag == "close":
                 items, next_seq, self._closed = [], first_seq, True
@@ -183,7 +189,7 @@ class Subscription(Receiver[T]):
             self._missed += missed
             self.missed = missed
             if items:
-                return Batch(tuple(items), missed, first_seq, next_seq)
+                return batch_of((tuple(items), missed, first_seq, next_seq))
         raise Closed(f"{self._where()} is closed")
 
     def _without_item(self) -> Nothing:
