@@ -39,6 +39,7 @@ from boundedcollections.history import BoundedHistory, HistoryStatistics
 from boundedcollections.limiter import ConnectionLimiter, LimiterStatistics
 from boundedcollections.lines import Line, LineSplitter, LineStatistics, read_lines
 from boundedcollections.lru import CacheInfo, LRUStatistics, Memoized, SizeAwareLRU
+from boundedcollections.memory.monitor import MemoryMonitor, MonitorStatistics
 
 __all__ = [
     "Answers",
@@ -72,7 +73,9 @@ __all__ = [
     "LineSplitter",
     "LineStatistics",
     "Memoized",
+    "MemoryMonitor",
     "MiB",
+    "MonitorStatistics",
     "RecursiveLoad",
     "RemovalCause",
     "ReplaceOnIndex",
