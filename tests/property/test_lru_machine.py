@@ -7,23 +7,34 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from boundedcollections import RemovalCause, SizeAwareLRU, TooLarge
-from boundedcollections.testing import check_invariants
+from boundedcollections.testing import FakeClock, check_invariants
 
 keys = st.integers(0, 6)
 values = st.text("ab", max_size=9)
 
 
 class LRUMachine(RuleBasedStateMachine):
-    """The model is a dict in order of use; a key weighs 1, a value its letters."""
+    """
+    The model is a dict in order of use; a key weighs 1, a value its letters.
+
+    Beside it stand the deadlines of what expires. The listener looks into the cache that calls it,
+    and every third time it raises.
+    """
 
     @initialize(
         max_bytes=st.integers(1, 20),
         max_items=st.none() | st.integers(1, 5),
         max_entry_bytes=st.none() | st.integers(1, 9),
+        ttl_seconds=st.none() | st.integers(1, 9),
         locked=st.booleans(),
     )
     def create(
-        self, max_bytes: int, max_items: int | None, max_entry_bytes: int | None, locked: bool
+        self,
+        max_bytes: int,
+        max_items: int | None,
+        max_entry_bytes: int | None,
+        ttl_seconds: int | None,
+        locked: bool,
     ) -> None:
         self.max_bytes, self.max_items, self.max_entry = max_bytes, max_items, max_entry_bytes
         self.left: list[tuple[int, str, RemovalCause]] = []
@@ -32,15 +43,27 @@ class LRUMachine(RuleBasedStateMachine):
             max_items=max_items,
             max_entry_bytes=max_entry_bytes,
             sizeof=lambda thing: 1 if isinstance(thing, int) else len(thing),
-            on_evict=lambda *departure: self.left.append(departure),
+            on_evict=self.listen,
+            ttl_seconds=ttl_seconds,
+            clock=(clock := FakeClock()),
         )
+        self.clock, self.ttl = clock, ttl_seconds
+        self.deadlines: dict[int, float] = {}
+        self.loads = self.load_errors = 0
         self.look = self.cache._get_locked if locked else self.cache.get
         self.model: dict[int, str] = {}
         self.expected_left: list[tuple[int, str, RemovalCause]] = []
         self.hits = self.misses = 0
 
+    def listen(self, key: int, value: str, cause: RemovalCause) -> None:
+        self.left.append((key, value, cause))
+        assert self.cache.peek(key) is not value or cause is RemovalCause.REPLACED
+        if len(self.left) % 3 == 0:
+            raise RuntimeError("the cache must not care")
+
     def lose(self, key: int, cause: RemovalCause) -> str:
         value = self.model.pop(key)
+        self.deadlines.pop(key, None)
         self.expected_left.append((key, value, cause))
         return value
 
@@ -62,20 +85,73 @@ class LRUMachine(RuleBasedStateMachine):
             assert oldest is not None
             self.lose(oldest, cause)
 
-    @rule(key=keys, value=values)
-    def write(self, key: int, value: str) -> None:
+    def hold(self, key: int, value: str, seconds: float | None) -> bool:
         size = 1 + len(value)
         if size > min(self.max_bytes, self.max_entry or self.max_bytes):
-            with pytest.raises(TooLarge):
-                self.cache[key] = value
             if key in self.model:
                 self.lose(key, RemovalCause.REPLACED)
-            return
+            return False
         self.make_room(size, 1, keep=key)
         if key in self.model:
             self.lose(key, RemovalCause.REPLACED)
-        self.cache[key] = value
         self.model[key] = value
+        if seconds is not None:
+            self.deadlines[key] = self.clock() + seconds
+        return True
+
+    @rule(key=keys, value=values)
+    def write(self, key: int, value: str) -> None:
+        if self.hold(key, value, self.ttl):
+            self.cache[key] = value
+        else:
+            with pytest.raises(TooLarge):
+                self.cache[key] = value
+
+    @rule(key=keys, value=values, seconds=st.none() | st.integers(1, 9))
+    def put(self, key: int, value: str, seconds: int | None) -> None:
+        kept = self.hold(key, value, self.ttl if seconds is None else seconds)
+        assert self.cache.put(key, value, ttl_seconds=seconds) is kept
+
+    @rule(key=keys, value=values)
+    def load(self, key: int, value: str) -> None:
+        if key in self.model:
+            self.read(key)
+            return
+        self.misses += 1
+        self.loads += 1
+        self.hold(key, value, self.ttl)
+        assert self.cache.get_or_load(key, lambda _: value) == value
+
+    @rule(key=keys)
+    def load_in_vain(self, key: int) -> None:
+        if key in self.model:
+            self.read(key)
+            return
+        self.misses += 1
+        self.load_errors += 1
+        with pytest.raises(ZeroDivisionError):
+            self.cache.get_or_load(key, lambda _: 1 / 0)  # type: ignore[return-value]
+
+    @rule(seconds=st.integers(1, 5))
+    def wait(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+        due = [key for key, deadline in self.deadlines.items() if deadline <= self.clock()]
+        assert self.cache.purge_expired() == len(due)
+        for key in due:
+            self.lose(key, RemovalCause.EXPIRED)
+
+    @rule(key=keys)
+    def ask_for_the_time(self, key: int) -> None:
+        if key in self.model:
+            deadline = self.deadlines.get(key)
+            left = None if deadline is None else deadline - self.clock()
+            assert self.cache.expires_in(key) == left
+
+    @rule()
+    def look_at_both_ends(self) -> None:
+        if self.model:
+            held = list(self.model.items())
+            assert (self.cache.least_recent(), self.cache.most_recent()) == (held[0], held[-1])
 
     @rule(key=keys)
     def read(self, key: int) -> None:
@@ -141,9 +217,12 @@ class LRUMachine(RuleBasedStateMachine):
         assert list(self.cache.items()) == list(self.model.items())
         assert len(self.cache) == len(self.model)
         assert self.cache.current_bytes == sum(1 + len(value) for value in self.model.values())
-        assert self.left == self.expected_left
+        # What expires at one moment leaves in any order.
+        assert sorted(self.left) == sorted(self.expected_left)
         statistics = self.cache.statistics()
         assert (statistics.hits, statistics.misses) == (self.hits, self.misses)
+        assert (statistics.loads, statistics.load_errors) == (self.loads, self.load_errors)
+        assert statistics.listener_errors == len(self.left) // 3
         check_invariants(self.cache)
 
 
