@@ -23,6 +23,7 @@ from boundedcollections.files.wildmatch import (
     translate,
 )
 
+_ANYWHERE: Final = "**/"
 _BOM: Final = b"\xef\xbb\xbf"
 
 # Past the process-wide cache of `re`, which would keep the patterns of trees that are long gone.
@@ -136,12 +137,14 @@ class _Table:
             beginning, ending = plain[: literal_length(plain)], literal_ending(plain)
             if has_slash:
                 rest = plain[len(beginning) :]
+                head = beginning[: beginning.rfind("/") + 1]
+                tail = ending[: ending.rfind("/") + 1]
                 if "/" not in rest and "**" not in rest:
-                    folders.add(beginning[: beginning.rfind("/") + 1])
-                elif "/" in ending:
-                    endings.add(ending[: ending.rfind("/") + 1])
+                    folders.add(head)
+                elif len(tail) > 1:  # every folder ends with a slash
+                    endings.add(tail)
                 else:
-                    beginnings.add(beginning[: beginning.rfind("/") + 1])
+                    beginnings.add(head)
             if beginning == plain:
                 (self._by_path if has_slash else self._by_name)[plain] = number
             elif not has_slash and _is_extension(plain):
@@ -345,6 +348,8 @@ def _lines(content: bytes) -> Iterator[_Line]:
         pattern = pattern.removesuffix("/")
         has_slash = "/" in pattern
         pattern = pattern.removeprefix("/")
+        if pattern.startswith(_ANYWHERE) and "/" not in pattern[len(_ANYWHERE) :]:
+            pattern, has_slash = pattern.removeprefix(_ANYWHERE), False  # it means the same
         if pattern:
             yield _Line(pattern, negated, folders_only, has_slash)
 
