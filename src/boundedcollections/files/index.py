@@ -94,10 +94,11 @@ class ReplaceOnIndex(Collection[str]):
     src/app_test.py (4, 5, 8)
 
     A scan asks nothing of a file but its name, follows no link, and leaves out what git would
-    ignore (by the ignore files in the tree, those above it in the same repository, and
-    ``.git/info/exclude``, all read anew each time), ``.git`` itself and what is called as in
-    `always_skip`. Files and links are indexed; sockets, pipes and devices are not. Some of the
-    ignored files are remembered apart; `search` shows them when they are named.
+    ignore (by the ignore files in the tree, those above it in the same repository,
+    ``.git/info/exclude``, and the user's own, all read anew each time), ``.git`` itself and what
+    is called as in `always_skip`. Files and links are indexed; sockets, pipes and devices are not.
+    Some of the ignored files are remembered apart; `search` shows them when they are named. (To
+    these belong files that git tracks although its rules ignore them.)
 
     **At the bound** the walk, which goes level by level, ends or goes no deeper: shallow files
     survive. What it has found becomes the index, and `IndexReport.truncated` says which bounds
