@@ -1,18 +1,19 @@
 """
 Is a bound in bytes kept? Caches filled to their bound, beside what the process then spends.
 
-    python benchmarks/honest_bytes.py [--mib 32] [--only SHAPE] [--plot FILE] [--save]
+    python benchmarks/honest_bytes.py [--mib 40] [--only SHAPE] [--cache NAME] [--plot FILE] [--save]
 
 Each cell is a new process that fills one cache with one shape of value until it has evicted for
-a while. The figures are what the cache really holds in per cent of its bound: 100 is honest,
-above 100 the bound is broken, below 100 the cache evicts too early. "traced" is what tracemalloc
-sees, "spent" are the same blocks as the allocator rounds them, "RSS" is the growth of the process.
-What is written outside of Python's allocators (cachebox) is seen by RSS alone.
+a while. Then "claimed" is what the cache says that it holds, "traced" what tracemalloc sees, "spent"
+the same blocks as the allocator rounds them, and "RSS" the growth of the process, all in per cent
+of the bound. An honest cache claims what is spent, and neither is above 100. What is written
+outside of Python's allocators (cachebox) is seen by RSS alone.
 """
 
 import argparse
 import collections
 import contextlib
+import ctypes
 import dataclasses
 import gc
 import importlib
@@ -36,7 +37,7 @@ from pympler.asizeof import Asizer
 from boundedcollections import MiB, SizeAwareLRU, accelerated, deep_size, footprint
 from boundedcollections._core.tables import allocated
 
-RESULTS = Path(__file__).parent / "results"
+REPORT = Path(__file__).parent / "results" / "honest_bytes.json"
 OVERFILL = 0.3  # go on writing for this share of the bound after the first eviction
 
 Table = dict[str, dict[str, dict[str, float]]]
@@ -71,6 +72,11 @@ SHARED = bytes(10_000)
 RNG = random.Random(1)
 
 
+def written(number: int, size: int) -> bytes:
+    """Bytes that are not 0: the kernel gives pages of zeros for nothing."""
+    return bytes([number % 255 + 1]) * size
+
+
 def mixed(number: int) -> object:
     """One of several shapes, small and large."""
     return RNG.choice(
@@ -78,7 +84,7 @@ def mixed(number: int) -> object:
             lambda: number + 0.5,
             lambda: "x" * RNG.randrange(2_000),
             lambda: json.loads(RECORD),
-            lambda: bytes(RNG.randrange(20_000)),
+            lambda: written(number, RNG.randrange(20_000)),
             lambda: Slotted(number, f"name {number}", number * 1.5),
             lambda: collections.deque(i + 0.5 for i in range(RNG.randrange(50))),
         ]
@@ -93,9 +99,9 @@ def numpy_array(number: int) -> object:
 SHAPES: dict[str, Callable[[int], object]] = {
     "float": lambda i: i + 0.5,
     "str of 100": "{:0100}".format,
-    "bytes of 1 kB": lambda _: bytes(1_000),
-    "bytes of 10 kB": lambda _: bytes(10_000),
-    "bytes of 1 MB": lambda _: bytes(1_000_000),
+    "bytes of 1 kB": lambda i: written(i, 1_000),
+    "bytes of 10 kB": lambda i: written(i, 10_000),
+    "bytes of 1 MB": lambda i: written(i, 1_000_000),
     "list of 10 floats": lambda i: [i + j + 0.5 for j in range(10)],
     "dict, literal keys": lambda i: {"id": i, "name": None, "seen": True, "score": i * 1.5},
     "dict, parsed JSON": lambda _: json.loads(RECORD),
@@ -165,6 +171,15 @@ def fill(cache: Cache, make: Callable[[int], object]) -> None:
             return
 
 
+def claimed_bytes(cache: Any) -> int:
+    """Return what a cache says that it holds, each by its own name for it."""
+    for name in ("current_bytes", "currsize", "current_size"):
+        claimed = getattr(cache, name, None)
+        if claimed is not None:
+            return int(claimed() if callable(claimed) else claimed)
+    raise AttributeError(f"{type(cache)} does not say what it holds")
+
+
 def resident_bytes() -> int:
     """Return what the kernel counts for this process; 0 where that cannot be asked."""
     try:
@@ -177,7 +192,7 @@ def resident_bytes() -> int:
 def one_cell(shape: str, name: str, max_bytes: int, *, traced: bool) -> dict[str, float]:
     """Fill a cache in this process; return what it holds in per cent of its bound."""
     make, build = SHAPES[shape], CACHES[name]
-    fill(build(max(3_000_000, max_bytes // 100)), make)  # what is set up once, is
+    fill(build(max(300_000, 3 * asizeof(make(0)))), make)  # what is set up once, is
     gc.collect()
     if traced:
         tracemalloc.start()
@@ -188,7 +203,8 @@ def one_cell(shape: str, name: str, max_bytes: int, *, traced: bool) -> dict[str
     after = resident_bytes()
     percent = 100 / max_bytes
     if not traced:
-        return {"entries": len(cache), "RSS": (after - before) * percent}
+        claimed = claimed_bytes(cache) * percent
+        return {"entries": len(cache), "claimed": claimed, "RSS": (after - before) * percent}
     sizes = [trace.size for trace in tracemalloc.take_snapshot().traces]
     return {"traced": sum(sizes) * percent, "spent": sum(map(allocated, sizes)) * percent}
 
@@ -202,6 +218,43 @@ def run_cell(shape: str, name: str, max_bytes: int) -> dict[str, float]:
     return row
 
 
+# ── what the process keeps when the load changes ────────────────────────────────────────────
+
+PHASES = (100, 450, 3_000, 100)  # bytes of a value; each phase replaces all that is cached
+
+
+def churn(max_bytes: int) -> dict[str, float]:
+    """Return the growth of this process, in per cent of the bound, as the sizes of values change."""
+    percent = 100 / max_bytes
+    before = resident_bytes()
+    cache = ours(footprint, max_bytes)
+    grown: dict[str, float] = {}
+
+    def note(moment: str) -> None:
+        gc.collect()
+        grown[moment] = (resident_bytes() - before) * percent
+
+    number = 0
+    for phase, size in enumerate(PHASES):
+        for _ in range(3 * max_bytes // (size + 200)):
+            cache[f"user:{number:010}"] = RNG.randbytes(RNG.randrange(size // 2, size * 2))
+            number += 1
+        note(f"{phase + 1}: values of about {size:,} bytes")
+    cache.clear()
+    note("cleared")
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
+        note("trimmed")
+    return grown
+
+
+def run_churn(max_bytes: int) -> dict[str, float]:
+    """Have a new process do it."""
+    command = [sys.executable, __file__, "--churn", str(max_bytes)]
+    grown: dict[str, float] = json.loads(subprocess.check_output(command, text=True))
+    return grown
+
+
 # ── all of them ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -209,11 +262,12 @@ def installed(name: str) -> bool:
     return name not in NEEDS or importlib.util.find_spec(NEEDS[name]) is not None
 
 
-def cells(only: str) -> Iterator[tuple[str, str]]:
+def cells(shapes: str, caches: str) -> Iterator[tuple[str, str]]:
+    """Return the shapes and the caches to run, by parts of their names."""
     for shape in SHAPES:
-        if only in shape and installed(shape):
+        if shapes in shape and installed(shape):
             for name in CACHES:
-                if installed(name):
+                if caches in name and installed(name):
                     yield shape, name
 
 
@@ -234,11 +288,13 @@ def environment(max_bytes: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--mib", type=int, default=32, help="the bound of every cache")
+    parser.add_argument("--mib", type=int, default=40, help="the bound of every cache")
     parser.add_argument("--only", default="", metavar="SHAPE", help="shapes whose name has this")
+    parser.add_argument("--cache", default="", metavar="NAME", help="caches whose name has this")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, with matplotlib")
-    parser.add_argument("--save", action="store_true", help="write results/honest_bytes.json")
+    parser.add_argument("--save", action="store_true", help="add to results/honest_bytes.json")
     parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--churn", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--traced", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -246,24 +302,45 @@ def main() -> None:
         shape, name, max_bytes = options.cell
         print(json.dumps(one_cell(shape, name, int(max_bytes), traced=options.traced)))
         return
+    if options.churn:
+        print(json.dumps(churn(options.churn)))
+        return
     bound = options.mib * MiB
-    found: Table = {}
-    print(f"per cent of a bound of {options.mib} MiB: spent blocks, RSS (entries)")
-    for shape, name in cells(options.only):
-        if shape not in found:
-            print(f"\n{shape}")
+    report = load_report(environment(bound))
+    found: Table = report["percent_of_the_bound"]
+    print(f"per cent of a bound of {options.mib} MiB")
+    for shape, name in cells(options.only, options.cache):
         row = found.setdefault(shape, {})[name] = run_cell(shape, name, bound)
         print(
-            f"  {name:12}traced {row['traced']:7.1f}   spent {row['spent']:7.1f}"
-            f"   RSS {row['RSS']:7.1f}   {row['entries']:9,.0f} entries",
+            f"{shape:20} {name:12}claimed {row['claimed']:6.1f}   traced {row['traced']:7.1f}"
+            f"   spent {row['spent']:7.1f}   RSS {row['RSS']:7.1f}   {row['entries']:9,.0f} entries",
             flush=True,
         )
-    report = {"environment": environment(bound), "percent_of_the_bound": found}
+        if options.save:
+            save_report(report)
+    churned = report["percent_of_the_bound_in_rss"] = run_churn(bound)
+    print("\nRSS as the sizes of values change, footprint")
+    for moment, grown in churned.items():
+        print(f"  {moment:32}{grown:7.1f}")
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "honest_bytes.json").write_text(json.dumps(report, indent=2) + "\n")
+        save_report(report)
     if options.plot:
         plot(found, options.plot)
+
+
+def load_report(here: dict[str, object]) -> dict[str, Any]:
+    """Return what was saved in the same environment, to add to it, or an empty report."""
+    with contextlib.suppress(FileNotFoundError):
+        report: dict[str, Any] = json.loads(REPORT.read_text())
+        if report["environment"] == here:
+            return report
+    return {"environment": here, "percent_of_the_bound": {}}
+
+
+def save_report(report: dict[str, Any]) -> None:
+    """Write what there is by now."""
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def plot(found: Table, path: Path) -> None:

@@ -221,6 +221,9 @@ def _slot_names(kind: type) -> list[str] | None:
     return None
 
 
+_ALL = slice(None)
+
+
 def _instance_reader(held: list[str], asked: list[str], container: Any) -> Reader:
     """
     Return the reader of instances of a class.
@@ -235,16 +238,27 @@ def _instance_reader(held: list[str], asked: list[str], container: Any) -> Reade
         if held == ["__dict__"]:
             return lambda obj: ((getsizeof(obj) + 7) & -8, (obj.__dict__,), True)
         return lambda obj: ((getsizeof(obj) + 7) & -8, attributes(obj), True)
-    # by the builtin type: a subclass may show other things than it holds
-    iterate = iter if container is None else container.__iter__
+    contents = _contents_reader(container)
+    if not asked and not held:
+        return lambda obj: ((getsizeof(obj) + 7) & -8, [*contents(obj)], True)
 
     def read(obj: Any) -> Parts:
         answers = _answers(obj, asked)
-        whole = () if container is None else (obj,)
-        contents = chain.from_iterable(map(iterate, whole))  # begins with its first item
-        return _aligned(getsizeof(obj)), [*attributes(obj), *answers, *contents], not answers
+        return _aligned(getsizeof(obj)), [*attributes(obj), *answers, *contents(obj)], not answers
 
     return read
+
+
+def _contents_reader(container: Any) -> Callable[[Any], Iterable[Any]]:
+    """Return what gives the items as one call has copied them, or will when they are asked for."""
+    # by the builtin type: a subclass may show other things than it holds
+    if container is None:
+        return lambda _obj: ()
+    if container in (list, tuple):
+        copy = container.__getitem__
+        return lambda obj: copy(obj, _ALL)
+    iterate = container.__iter__
+    return lambda obj: chain.from_iterable(map(iterate, (obj,)))
 
 
 def _answers(obj: Any, names: list[str]) -> list[Any]:
