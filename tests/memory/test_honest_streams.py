@@ -42,7 +42,6 @@ def test_the_bound_holds_in_traced_bytes_at_every_moment(
     pretend(build, monkeypatch)
     source = random.Random(3)
     make(max_bytes=9_000).send(b"warm up")  # what a first call sets up stays
-    pairs = [(number, number) for number in range(3_000)]  # so that none is left in reserve
     with traced() as memory:
         stream = make(max_bytes=max_bytes, sizeof=shallow)
         while stream._dropped < 1_000:
@@ -51,8 +50,8 @@ def test_the_bound_holds_in_traced_bytes_at_every_moment(
     in_hand = 2 * largest + 2_000  # the item, the figure it is made from, what a call needs to run
     assert peak <= max_bytes + in_hand + OBJECT_BYTES
     claimed = stream.current_bytes
-    assert len(pairs) == 3_000
-    assert 0.92 * claimed - OBJECT_BYTES <= now <= claimed + OBJECT_BYTES
+    share = 0.87 if largest == 10 else 0.95  # a pair of 56 bytes takes a block of 64
+    assert share * claimed - OBJECT_BYTES <= now <= claimed + OBJECT_BYTES
     assert claimed > max_bytes - 2 * largest - 300
     stream._check()
 
