@@ -41,7 +41,7 @@ class SizeAwareLRU(Loader[K, V], MutableMapping[K, V]):
     """
     A mapping that keeps the most recently used entries within a number of bytes.
 
-    >>> cache = SizeAwareLRU(max_bytes=10_000)
+    >>> cache = SizeAwareLRU(max_bytes=9_000)
     >>> cache["a"] = "x" * 3_000
     >>> cache["b"] = "y" * 3_000
     >>> cache["a"][:3]
@@ -80,7 +80,7 @@ class SizeAwareLRU(Loader[K, V], MutableMapping[K, V]):
     Args:
         items: a mapping or pairs, written one by one, as by `update`.
         max_bytes: the most bytes to hold: keys, values, and what the cache itself spends on them
-            (about 200 bytes for an entry, 130 more if it expires; its tables grow in steps, which
+            (about 200 bytes for an entry, 110 more if it expires; its tables grow in steps, which
             are booked beforehand).
         max_items: the most entries to hold.
         max_entry_bytes: the most bytes of one entry, key included; by default `max_bytes`. Without
