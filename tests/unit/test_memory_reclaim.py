@@ -27,35 +27,56 @@ class TestPacer:
         assert pacer.is_due()
 
     def test_little_gain_doubles_the_pause_up_to_five_minutes(self) -> None:
-        pacer = Pacer(FakeClock())
-        pauses = []
-        for _ in range(8):
+        clock = FakeClock()
+        pacer = Pacer(clock)
+        for pause in (20, 40, 80, 160, 300, 300):
             pacer.note(seconds=0, gain=0.01)
-            pauses.append(pacer.pause_seconds)
-        assert pauses == [20, 40, 80, 160, 300, 300, 300, 300]
+            clock.advance(pause - 0.1)
+            assert not pacer.is_due()
+            clock.advance(0.1)
+            assert pacer.is_due()
         pacer.note(seconds=0, gain=0.05)
-        assert pacer.pause_seconds == 10
+        clock.advance(10)
+        assert pacer.is_due()
 
-    def test_what_takes_long_is_done_the_more_rarely(self) -> None:
-        pacer = Pacer(FakeClock())
+    def test_new_hope_shortens_the_pause(self) -> None:
+        clock = FakeClock()
+        pacer = Pacer(clock)
+        for _ in range(5):
+            pacer.note(seconds=0.01, gain=0)
+        clock.advance(1)
+        assert not pacer.is_due(hope=0.24)
+        assert pacer.is_due(hope=0.25)
+        clock.advance(9)
+        assert not pacer.is_due(hope=0.04)
+        assert pacer.is_due(hope=0.05)
+
+    def test_what_takes_long_is_done_the_more_rarely_whatever_the_hope(self) -> None:
+        clock = FakeClock()
+        pacer = Pacer(clock)
         pacer.note(seconds=2.0, gain=0.5)
-        assert pacer.pause_seconds == 40
+        clock.advance(39.9)
+        assert not pacer.is_due(hope=1.0)
+        clock.advance(0.1)
+        assert pacer.is_due()
 
-    @given(runs=st.lists(st.tuples(st.floats(0, 3), st.floats(-1, 1)), min_size=1, max_size=12))
+    @given(
+        runs=st.lists(
+            st.tuples(st.floats(0, 3), st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=12
+        )
+    )
     def test_it_never_takes_more_than_a_twentieth_of_the_time(
-        self, runs: list[tuple[float, float]]
+        self, runs: list[tuple[float, float, float]]
     ) -> None:
         clock = FakeClock()
         pacer = Pacer(clock)
-        busy, ends = 0.0, 0.0
-        for seconds, gain in runs:
+        busy = 0.0
+        for seconds, gain, hope in runs:
             pacer.note(seconds=seconds, gain=gain)
             busy += seconds
-            clock.advance(pacer.pause_seconds)
-            assert pacer.is_due()
-            assert pacer.pause_seconds >= 10
-            ends = clock()
-        assert busy <= 0.05 * ends + 1e-6
+            while not pacer.is_due(hope=hope):
+                clock.advance(0.5)
+        assert busy <= 0.05 * clock() + 1e-6
 
 
 class Process:
@@ -103,6 +124,18 @@ class TestTrimming:
         process.clock.advance(10)
         assert reclaimer.trim_if_due()
         assert reclaimer.statistics().trimmed_bytes == 0
+
+    def test_what_has_become_idle_since_does_not_wait_for_that(self) -> None:
+        process = Process()
+        process.gain = 0
+        reclaimer = Reclaimer(rss=process.rss, clock=process.clock, trim=process.act)
+        assert reclaimer.trim_if_due(40 * MIB)
+        process.clock.advance(2)
+        assert not reclaimer.trim_if_due(60 * MIB)
+        assert reclaimer.trim_if_due(70 * MIB)
+        process.clock.advance(11)
+        assert not reclaimer.trim_if_due(74 * MIB)
+        assert reclaimer.trim_if_due(76 * MIB)
 
     def test_where_there_is_nothing_to_trim_nothing_is_done(self) -> None:
         reclaimer = Reclaimer(rss=lambda: 1)

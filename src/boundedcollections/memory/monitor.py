@@ -288,7 +288,7 @@ class MemoryMonitor:
         while self._has_to_shed(begin + pause):
             time.sleep(_SLICE_SECONDS)  # others want to run as well
         if self._reclaims(plan):
-            self._reclaimer.trim_if_due()
+            self._reclaimer.trim_if_due(self._idle_bytes())
         return pause
 
     def look(self) -> Plan | None:
@@ -391,14 +391,17 @@ class MemoryMonitor:
             return False
         if plan.collect:
             self._reclaimer.collect_if_due()
-        return plan.trim and self._reclaimer.trim_is_due()
+        return plan.trim and self._reclaimer.trim_is_due(self._idle_bytes())
+
+    def _idle_bytes(self) -> int:
+        return self._reading.rss_bytes - self._budget.current_bytes
 
     async def _trim_in_thread(self) -> None:
         waiter = waiter_here()
 
         def trim() -> None:
             try:
-                self._reclaimer.trim_if_due()
+                self._reclaimer.trim_if_due(self._idle_bytes())
             finally:
                 wake_all({self: waiter})
 

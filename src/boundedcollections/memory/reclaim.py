@@ -3,7 +3,8 @@ Getting memory back, at a limited rate: garbage collection, and what malloc keep
 
 Both stop the program for as long as they take, and both gain nothing most of the time. So each is
 done at most every ten seconds, takes at most a twentieth of the time, and waits twice as long
-whenever it has gained too little, up to five minutes.
+whenever it has gained too little, up to five minutes. But where much has become idle since, as
+after a load is over, trimming does not wait for the end of that.
 """
 
 import ctypes
@@ -19,8 +20,11 @@ from boundedcollections._core.units import positive_int
 _LEAST_PAUSE_SECONDS: Final = 10.0
 _MOST_PAUSE_SECONDS: Final = 300.0
 _SHARE_OF_TIME: Final = 0.05
+_SHORTEST_PAUSE_SECONDS: Final = 1.0
 _WORTHWHILE: Final = 0.05
 """The gain, as a share of what there was, below which the next try waits twice as long."""
+_LARGE: Final = 0.25
+"""The hope, as such a share, with which the next try hardly waits at all."""
 _OTHER_ALLOCATORS: Final = ("mallctl", "mi_malloc", "tc_malloc")
 
 
@@ -33,35 +37,42 @@ class Pacer:
     >>> pacer = Pacer(clock)
     >>> pacer.is_due()
     True
-    >>> pacer.note(seconds=0.1, gain=0.0)
+    >>> pacer.note(seconds=0.01, gain=0.0)
     >>> clock.advance(15)
-    >>> pacer.is_due(), pacer.pause_seconds
-    (False, 20.0)
-
-    Attributes:
-        pause_seconds: the time between the last run and the next.
+    >>> pacer.is_due(), pacer.is_due(hope=0.1)
+    (False, True)
     """
 
-    __slots__ = ("_clock", "_next", "_unpaid", "pause_seconds")
+    __slots__ = ("_clock", "_last", "_pause", "_rest")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._next: float | None = None
-        self._unpaid = _LEAST_PAUSE_SECONDS
-        self.pause_seconds = 0.0
+        self._last: float | None = None
+        self._pause = _LEAST_PAUSE_SECONDS
+        self._rest = 0.0
 
-    def is_due(self) -> bool:
-        """Say whether the pause is over."""
-        return self._next is None or self._clock() >= self._next
+    def is_due(self, *, hope: float = 0.0) -> bool:
+        """
+        Say whether the pause is over.
+
+        Args:
+            hope: the share of what there is that may be gained now, and could not be the last time.
+        """
+        if self._last is None:
+            return True
+        pause = self._pause
+        if hope >= _LARGE:
+            pause = _SHORTEST_PAUSE_SECONDS
+        elif hope >= _WORTHWHILE:
+            pause = _LEAST_PAUSE_SECONDS
+        return self._clock() - self._last >= max(pause, self._rest)
 
     def note(self, *, seconds: float, gain: float) -> None:
         """Begin a pause after a run that took `seconds` and gained this share of what there was."""
-        is_worthwhile = gain >= _WORTHWHILE
-        self._unpaid = (
-            _LEAST_PAUSE_SECONDS if is_worthwhile else min(2 * self._unpaid, _MOST_PAUSE_SECONDS)
-        )
-        self.pause_seconds = max(self._unpaid, seconds / _SHARE_OF_TIME)
-        self._next = self._clock() + self.pause_seconds
+        longer = min(2 * self._pause, _MOST_PAUSE_SECONDS)
+        self._pause = _LEAST_PAUSE_SECONDS if gain >= _WORTHWHILE else longer
+        self._rest = seconds / _SHARE_OF_TIME
+        self._last = self._clock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +128,7 @@ class Reclaimer:
         self._trim = trim
         self._collecting = Pacer(clock)
         self._trimming = Pacer(clock)
+        self._left_bytes = 0
         self._collections = self._collected_blocks = self._trims = self._trimmed_bytes = 0
         self._collect_seconds = self._trim_seconds = 0.0
 
@@ -134,19 +146,28 @@ class Reclaimer:
         self._collected_blocks += max(freed, 0)
         return True
 
-    def trim_is_due(self) -> bool:
-        """Say whether malloc can be trimmed, and it is time for that."""
-        return self._trim is not None and self._trimming.is_due()
+    def trim_is_due(self, idle_bytes: int = 0) -> bool:
+        """Say whether malloc can be trimmed, and it is time for that; see `trim_if_due`."""
+        if self._trim is None:
+            return False
+        hope = (idle_bytes - self._left_bytes) / max(self._rss(), 1)
+        return self._trimming.is_due(hope=hope)
 
-    def trim_if_due(self) -> bool:
-        """Have malloc give back what it keeps, if it can and that is due; say whether it was done."""
-        if self._trim is None or not self.trim_is_due():
+    def trim_if_due(self, idle_bytes: int = 0) -> bool:
+        """
+        Have malloc give back what it keeps, if it can and that is due; say whether it was done.
+
+        Args:
+            idle_bytes: the memory that nobody claims, as far as is known; a part of it is malloc's.
+        """
+        if self._trim is None or not self.trim_is_due(idle_bytes):
             return False
         rss, begin = self._rss(), self._clock()
         self._trim()
         seconds = self._clock() - begin
         freed = rss - self._rss()
         self._trimming.note(seconds=seconds, gain=freed / max(rss, 1))
+        self._left_bytes = idle_bytes - freed
         self._trims += 1
         self._trim_seconds += seconds
         self._trimmed_bytes += max(freed, 0)
