@@ -65,7 +65,7 @@ def fill(folder: Folder, content: dict[str, object]) -> int:
     return files
 
 
-def every_match(snapshot: IndexSnapshot, text: str) -> list[tuple[int, bool, int, str]]:
+def every_match(snapshot: IndexSnapshot, text: str) -> list[tuple[int, int, int, str]]:
     """Compare the query with every path."""
     query = Query(text)
     ranks = []
@@ -76,13 +76,19 @@ def every_match(snapshot: IndexSnapshot, text: str) -> list[tuple[int, bool, int
             continue
         score = sum(alignment.score for alignment in alignments if alignment)
         first = min(min(alignment.positions) for alignment in alignments if alignment)
-        ranks.append((-score, first <= path.rfind("/"), len(path), path))
+        ranks.append((-score, place(path, first), len(path), path))
     return sorted(ranks)
 
 
-def ranks_of(matches: FileMatches) -> list[tuple[int, bool, int, str]]:
+def place(path: str, first: int) -> int:
+    """Return how far into the base name the match begins; what begins before is behind all."""
+    offset = first - path.rfind("/")
+    return offset if offset > 0 else len(path)
+
+
+def ranks_of(matches: FileMatches) -> list[tuple[int, int, int, str]]:
     return [
-        (-match.score, match.positions[0] <= match.path.rfind("/"), len(match.path), match.path)
+        (-match.score, place(match.path, match.positions[0]), len(match.path), match.path)
         for match in matches
     ]
 

@@ -34,11 +34,14 @@ _MOST_HITS: Final = 1_000
 _MOST_CANDIDATES: Final = 48
 """So many files of a tier are scored, or twice as many as are wanted if that is more."""
 
-_MOST_LISTED: Final = 8
+_MOST_LISTED: Final = 4
 """So many files of each folder that holds the query."""
 
 _MOST_FOLDERS: Final = 500
 """So many folders are looked into."""
+
+_MOST_QUICK_FOLDERS: Final = 128
+"""So many for the first answer."""
 
 _MOST_NAMES: Final = 10_000
 """So many names in them."""
@@ -165,6 +168,8 @@ class Candidates:
             names = self._tables.names.beginning(prefix)
             sized = self._files_of(names, prefix, above) if above else self._files(names)
             self._add(self._shortest(sized, self._checks))
+            if not above and len(self.files) >= self._wanted:
+                return  # of equals, a match in the name comes before one in a folder
         roots = self._tables.folders.at(above, prefix)
         if not self._query.ignore_case:
             roots = [number for number in roots if self._has_case(number)]
@@ -283,7 +288,7 @@ class Candidates:
     def _add_folders(self) -> None:
         """Add files in folders that hold the whole query."""
         matcher = self._tables.folders.matcher
-        hits = matcher.hits(self._letters, self._all_folders(), self._room // 2)
+        hits = matcher.hits(self._letters, self._all_folders(), self._room // 3)
         self.incomplete |= hits.is_cut
         for folder in hits.numbers:
             self._entered += self._tables.folders.size(folder)
@@ -296,7 +301,7 @@ class Candidates:
     def _add_parted(self) -> None:
         """Add names that hold what is behind the ``/``, in folders that hold what is before."""
         above = self._letters[: self._split]
-        hits = self._tables.folders.matcher.hits(above, self._all_folders(), _MOST_FOLDERS)
+        hits = self._tables.folders.matcher.hits(above, self._all_folders(), _MOST_QUICK_FOLDERS)
         self.incomplete |= hits.is_cut
         self._add_held(hits.numbers, lambda _: len(above), _MOST_QUICK_NAMES)
 
@@ -393,10 +398,11 @@ class Candidates:
     def _add_held(self, folders: Iterable[int], level: Callable[[int], int], most: int) -> None:
         """Add files whose names hold what their folders leave of the query, the shortest first."""
         found: list[tuple[bool, int, int]] = []
+        most_at_once = most // 4
         for folder in folders:
             rest = self._letters[level(folder) :]
             files = self._tables.folders.size(folder)
-            is_large = files > _MOST_CHECKED  # then only names that begin with it
+            is_large = files > most_at_once  # then only names that begin with it
             self.incomplete |= is_large
             if rest:
                 listing = self._listing(folder, rest, at_start=is_large)

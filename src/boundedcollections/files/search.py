@@ -2,7 +2,8 @@
 From what somebody typed to the best matches, in an order that is fixed to the last file.
 
 The better score comes first. Of equal scores, the one that matches within its base name comes
-first, then the shorter path, then the one that comes first in order. Behind all of these come
+first, and the earlier in it the better, then the shorter path, then the one that comes first in
+order. Behind all of these come
 ignored files that were named, but those that were named in full are treated like any other.
 """
 
@@ -99,7 +100,7 @@ class Search:
         self._text = text
         self._limit = limit
         self._query = Query(text)
-        self._ranked: list[tuple[_Rank, FileMatch]] = []
+        self._ranked: list[tuple[Rank, FileMatch]] = []
         self._scored: set[int] = set()
         self._candidates: Candidates | None = None
         if self._query.terms:
@@ -111,7 +112,7 @@ class Search:
         if candidates is None:
             return self._answer(incomplete=False, final=True)
         for path in self._snapshot.ignored:
-            self._ranked += _ranked(path, self._query, is_ignored=True)
+            self._ranked += ranked(path, self._query, is_ignored=True)
         candidates.best()
         self._score(candidates)
         if not candidates.incomplete and self._cannot_be_better():
@@ -153,7 +154,7 @@ class Search:
     def _score(self, candidates: Candidates) -> None:
         for file in candidates.files.keys() - self._scored:
             path = self._snapshot.columns.path(file)
-            self._ranked += _ranked(path, self._query, is_ignored=False)
+            self._ranked += ranked(path, self._query, is_ignored=False)
         self._scored.update(candidates.files)
 
     def _answer(self, *, incomplete: bool, final: bool) -> FileMatches:
@@ -162,10 +163,10 @@ class Search:
         return FileMatches(matches, self._text, self._snapshot.generation, incomplete, final)
 
 
-_Rank = tuple[bool, int, bool, int, str]
+Rank = tuple[bool, int, int, int, str]
 
 
-def _ranked(path: str, query: Query, *, is_ignored: bool) -> Iterator[tuple[_Rank, FileMatch]]:
+def ranked(path: str, query: Query, *, is_ignored: bool) -> Iterator[tuple[Rank, FileMatch]]:
     """Yield a match and what to sort it by, if `path` is one."""
     text = fold(path, ignore_case=query.ignore_case)
     is_exact = False
@@ -182,6 +183,7 @@ def _ranked(path: str, query: Query, *, is_ignored: bool) -> Iterator[tuple[_Ran
             return
         score += alignment.score
         positions.update(alignment.positions)
-    is_in_name = min(positions) > path.rfind("/")
-    rank = (is_ignored and not is_exact, -score, not is_in_name, len(path), path)
+    offset = min(positions) - path.rfind("/")
+    place = offset if offset > 0 else len(path)
+    rank = (is_ignored and not is_exact, -score, place, len(path), path)
     yield rank, FileMatch(path, tuple(sorted(positions)), score, is_ignored)

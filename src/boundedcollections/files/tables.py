@@ -126,7 +126,8 @@ class FolderTable:
 
     def path(self, number: int) -> bytes:
         """Return the path of a folder, folded, with its final ``/``."""
-        return folded(encoded(self.columns.folder(number)))
+        begin, end = self.columns.folder_offsets[number : number + 2]
+        return folded(self.columns.folders[begin + 1 : end])
 
     def at(self, above: bytes, prefix: bytes) -> list[int]:
         """
@@ -136,9 +137,17 @@ class FolderTable:
             above: how the path above them must end, from the beginning of a component on.
             prefix: if it is empty, the folders that end as `above` says are meant themselves.
         """
+        if prefix and above:
+            around = self.below(self.at(above, b""))
+            starts = [each.start for each in around]
+            return [
+                number
+                for number in (self._between(prefix, following(prefix)) if around else ())
+                if number in around[bisect_right(starts, number) - 1]
+                and _ends(self._above(number), above)
+            ]
         if prefix:
-            numbers = self._between(prefix, following(prefix))
-            return [k for k in numbers if not above or _ends(self._above(k), above)]
+            return list(self._between(prefix, following(prefix)))
         component = above[above.rfind(b"/", 0, -1) + 1 : -1]
         numbers = self._between(component, component + b"\0")
         return [k for k in numbers if _ends(self.path(k), above)]
