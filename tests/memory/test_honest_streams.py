@@ -23,7 +23,7 @@ SPARE_PAIRS_BYTES = 2_000 * 56
 """As many freed pairs does the interpreter keep for all, until it next collects everything."""
 
 
-@pytest.fixture(params=MAKES.values(), ids=MAKES.keys())
+@pytest.fixture(params=list(MAKES.values()), ids=list(MAKES))
 def make(request: pytest.FixtureRequest) -> Callable[..., Stream]:
     create: Callable[..., Stream] = request.param
     return create
