@@ -318,12 +318,13 @@ def main() -> None:
         )
         if options.save:
             save_report(report)
-    churned = report["percent_of_the_bound_in_rss"] = run_churn(bound)
-    print("\nRSS as the sizes of values change, footprint")
-    for moment, grown in churned.items():
-        print(f"  {moment:32}{grown:7.1f}")
-    if options.save:
-        save_report(report)
+    if not options.only:
+        churned = report["percent_of_the_bound_in_rss"] = run_churn(bound)
+        print("\nRSS as the sizes of values change, footprint")
+        for moment, grown in churned.items():
+            print(f"  {moment:32}{grown:7.1f}")
+        if options.save:
+            save_report(report)
     if options.plot:
         plot(found, options.plot)
 
