@@ -16,6 +16,7 @@ from boundedcollections.files import stamps
 from boundedcollections.files.columns import Columns
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.overlay import Overlay
+from boundedcollections.files.snapshot import IndexReport
 from boundedcollections.files.tree import Folder
 
 TICK_SECONDS = 0.03
@@ -28,6 +29,14 @@ def plant(root: Path, *paths: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     return root
+
+
+class Settled(ReplaceOnIndex):
+    """An index that never refreshes in the same moment in which something has changed."""
+
+    def refresh(self) -> IndexReport:
+        time.sleep(TICK_SECONDS)
+        return super().refresh()
 
 
 @pytest.fixture
@@ -63,7 +72,7 @@ def spied(
     plant(tmp_path, "a/x", "a/deep/y", "b/z", "top", "out/hidden")
     (tmp_path / ".gitignore").write_text("out/\n")
     settled()
-    index = ReplaceOnIndex(tmp_path, max_ignored_files=0)
+    index = Settled(tmp_path, max_ignored_files=0)
     assert index.refresh().is_full
     spy = Spy(tmp_path)
     monkeypatch.setattr(os, "scandir", spy)
@@ -168,7 +177,7 @@ class TestWhatIsRead:
     ) -> None:
         plant(tmp_path, "a", ".git/HEAD", ".git/objects/x", ".git/refs/x", ".git/info/exclude")
         settled()
-        index = ReplaceOnIndex(tmp_path, use_global_gitignore=False)
+        index = Settled(tmp_path, use_global_gitignore=False)
         index.refresh()
         assert not index.refresh().is_full
         (tmp_path / ".git" / "info" / "exclude").write_text("a\n")
@@ -180,7 +189,7 @@ class TestWhatIsRead:
     ) -> None:
         plant(tmp_path, "a/x.log")
         settled()
-        index = ReplaceOnIndex(tmp_path, use_gitignore=False)
+        index = Settled(tmp_path, use_gitignore=False)
         index.refresh()
         (tmp_path / ".gitignore").write_text("*.log")
         assert not index.refresh().is_full
@@ -198,7 +207,7 @@ class TestWhenThereHasToBeAScan:
     def test_the_first_time_and_every_nth_time(
         self, tmp_path: Path, settled: Callable[[], None]
     ) -> None:
-        index = ReplaceOnIndex(plant(tmp_path, "a"), full_every=3)
+        index = Settled(plant(tmp_path, "a"), full_every=3)
         settled()
         fulls = [index.refresh().is_full for _ in range(7)]
         assert fulls == [True, False, False, True, False, False, True]
@@ -206,7 +215,7 @@ class TestWhenThereHasToBeAScan:
     def test_a_scan_that_takes_no_stamps_is_no_ground_for_a_refresh(
         self, tmp_path: Path, settled: Callable[[], None]
     ) -> None:
-        index = ReplaceOnIndex(plant(tmp_path, "a"))
+        index = Settled(plant(tmp_path, "a"))
         settled()
         index.index()
         assert not index.snapshot().columns.stamps
@@ -216,7 +225,7 @@ class TestWhenThereHasToBeAScan:
         assert not index.refresh().is_full  # from now on all scans take some
 
     def test_while_a_bound_is_reached(self, tmp_path: Path, settled: Callable[[], None]) -> None:
-        index = ReplaceOnIndex(plant(tmp_path, "a", "b/c", "b/d"), max_files=2)
+        index = Settled(plant(tmp_path, "a", "b/c", "b/d"), max_files=2)
         settled()
         index.refresh()
         assert index.refresh().is_full
@@ -238,7 +247,7 @@ class TestWhenThereHasToBeAScan:
         limits: dict[str, int],
         new: list[str],
     ) -> None:
-        index = ReplaceOnIndex(plant(tmp_path, "a/x", "b/y"), **limits)
+        index = Settled(plant(tmp_path, "a/x", "b/y"), **limits)
         settled()
         index.refresh()
         plant(tmp_path, *new)
@@ -253,7 +262,7 @@ class TestWhenThereHasToBeAScan:
         monkeypatch.setattr(refresh_module, "_CHUNK", 2)
         plant(tmp_path, *(f"{n}/x" for n in range(9)))
         settled()
-        index = ReplaceOnIndex(tmp_path)
+        index = Settled(tmp_path)
         index.refresh()
         plant(tmp_path, "0/y", "1/y")
         assert not index.refresh().is_full
@@ -269,7 +278,7 @@ class TestWhenThereHasToBeAScan:
             seconds += step
             return seconds
 
-        index = ReplaceOnIndex(plant(tmp_path, "a"), max_seconds=2.0, clock=clock)
+        index = Settled(plant(tmp_path, "a"), max_seconds=2.0, clock=clock)
         settled()
         index.refresh()
         step = 3.0
@@ -319,7 +328,7 @@ class TestFailures:
     ) -> None:
         root = plant(tmp_path / "root", "a")
         settled()
-        index = ReplaceOnIndex(root)
+        index = Settled(root)
         index.refresh()
         root.rename(tmp_path / "elsewhere")
         with pytest.raises(FileNotFoundError):
@@ -327,11 +336,12 @@ class TestFailures:
         assert list(index) == ["a"]
 
     def test_an_index_survives_an_interrupt_at_any_point(
-        self, tmp_path: Path, settled: Callable[[], None]
+        self, tmp_path: Path, settled: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / ".gitignore").write_text("*.log\n")
         plant(tmp_path, "a", "b/c.log", "b/d")
         settled()
+        monkeypatch.setattr(stamps, "_RACY_NANOSECONDS", int(TICK_SECONDS * 1e9))
         index = ReplaceOnIndex(tmp_path, full_every=10**6)
         index.refresh()
         number = 0
@@ -361,7 +371,7 @@ class TestIgnoredFiles:
         plant(tmp_path, "a/1.log", "a/out/2.log", "b/3.log", "b/out/deep/4.log", "c/5.log")
         (tmp_path / ".gitignore").write_text("*.log\nout/\n")
         settled()
-        index = ReplaceOnIndex(tmp_path)
+        index = Settled(tmp_path)
         index.refresh()
         plant(tmp_path, "a/6.log", "b/out/deep/7.log")
         (tmp_path / "a" / "1.log").unlink()
@@ -379,7 +389,7 @@ class TestIgnoredFiles:
         plant(tmp_path, "deep/er/1.log", "deep/er/2.log")
         (tmp_path / ".gitignore").write_text("*.log\n")
         settled()
-        index = ReplaceOnIndex(tmp_path, max_ignored_files=2)
+        index = Settled(tmp_path, max_ignored_files=2)
         index.refresh()
         plant(tmp_path, "3.log")
         assert not index.refresh().is_full
