@@ -142,6 +142,10 @@ def test_tables_are_booked_right_whatever_interrupts_their_growth(
         cache._check()
         cache[77] = b"still in working order"
         cache._check()
+        for number in range(100, 160):  # no step of the tables comes unforeseen afterwards
+            cache[number] = b""
+            assert cache._ledger.table_bytes == cache._measured_tables()
+        cache._check()
 
 
 def sparse(max_bytes: int) -> tuple[SizeAwareLRU[str, bytes], int]:
@@ -211,3 +215,15 @@ def test_a_write_that_finds_no_room_for_tables_in_what_it_interrupted_leaves_at_
     assert left == [True]
     assert list(cache) == ["outer"]
     cache._check()
+
+
+def test_deadlines_are_charged_for_what_they_take() -> None:
+    with traced() as memory:
+        cache: SizeAwareLRU[int, float] = SizeAwareLRU(
+            max_bytes=1_500_000, sizeof=shallow, ttl_seconds=1e6
+        )
+        for number in range(6_000):
+            cache[1_000 + number] = number / 3
+        now, _ = memory()
+    assert cache.statistics().evicted.items > 0
+    assert 0.8 * cache.current_bytes - OBJECT_BYTES <= now <= cache.current_bytes + OBJECT_BYTES

@@ -1,6 +1,8 @@
+import contextlib
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -154,3 +156,80 @@ def test_a_write_never_hides_its_key_from_a_reader() -> None:
         for reader in readers:
             reader.join()
     assert not absent
+
+
+@for_a_while
+def test_deadlines_and_loads_hold_under_threads(seconds: float) -> None:
+    left = []
+    cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(
+        max_bytes=9_000,
+        sizeof=weigh,
+        ttl_seconds=0.01,
+        on_evict=lambda *departure: left.append(departure),
+    )
+    Reentrant.cache = cache
+    loading: set[int] = set()
+
+    def loader(key: SlowKey) -> str:
+        assert key.number not in loading, "two loads of one key at a time"
+        loading.add(key.number)
+        time.sleep(0)
+        loading.discard(key.number)
+        if key.number % 5 == 0:
+            raise OSError(key.number)
+        return "v" * random.randint(0, 600)
+
+    def load() -> None:
+        key = SlowKey(random.randint(0, 40))
+        try:
+            assert set(cache.get_or_load(key, loader)) <= {"v"}
+        except OSError as error:
+            assert error.args == (key.number,)  # noqa: PT017  # some loads do not raise
+
+    def write() -> None:
+        cache.put(SlowKey(random.randint(0, 40)), "v", ttl_seconds=random.uniform(1e-4, 1e-2))
+
+    def look_around() -> None:
+        assert cache.current_bytes <= 9_000
+        len(cache)
+        cache.purge_expired()
+
+    storm(load, load, write, write, look_around, seconds=seconds)
+    assert not cache._loads._flights
+    check_invariants(cache)
+    assert len(cache) + len(left) == cache.statistics().accepted.items
+
+
+@for_a_while
+def test_keys_that_raise_when_hashed_or_compared_harm_nothing(seconds: float) -> None:
+    class Moody(SlowKey):
+        def __hash__(self) -> int:
+            if random.random() < 0.02:
+                raise RuntimeError("not now")
+            return super().__hash__()
+
+        def __eq__(self, other: object) -> bool:
+            if random.random() < 0.02:
+                raise RuntimeError("not with this one")
+            return super().__eq__(other)
+
+    cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(max_bytes=6_000, max_items=15, sizeof=weigh)
+
+    def act(operation: Callable[[Any], object]) -> Callable[[], None]:
+        def acting() -> None:
+            with contextlib.suppress(RuntimeError):
+                operation(Moody(random.randint(0, 30)))
+
+        return acting
+
+    storm(
+        act(cache.get),
+        act(lambda key: cache.put(key, "v" * random.randint(0, 500))),
+        act(lambda key: cache.pop(key, None)),
+        act(lambda key: cache.get_or_load(key, lambda _: "v")),
+        seconds=seconds,
+    )
+    while len(cache):
+        with contextlib.suppress(RuntimeError):
+            cache.clear()
+    assert cache.statistics().items == 0

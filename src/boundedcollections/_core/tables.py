@@ -20,7 +20,6 @@ _HEADER_BYTES = 32
 _LEAST_SLOTS = 8
 _SPARSE = 12
 """Tables are made anew when they have so many slots for an entry; new ones have two or three."""
-_MOST_DOUBTS = 16
 
 
 def dict_bytes(slots: int) -> int:
@@ -69,17 +68,17 @@ class TableMeter:
             may take one off by himself, before he uses it.
         renewals: how often new tables were made; who has taken a slot sees by it whether it was
             one of these.
-        doubts: by how many inserts the count may lag behind the truth, which it never leads.
+        in_doubt: whether an interruption has made the count uncertain. Then none are left: who
+            inserts has to look what became of the tables, until they are made anew.
     """
 
-    __slots__ = ("_late", "doubts", "left", "renewals", "slots")
+    __slots__ = ("in_doubt", "left", "renewals", "slots")
 
     def __init__(self) -> None:
         self.slots = 0
         self.left = 0
         self.renewals = 0
-        self.doubts = 0
-        self._late = 0
+        self.in_doubt = False
 
     def next_slots(self, *, entries: int) -> int:
         """Return the slots of the new tables that one more insert makes; 0 if it makes none."""
@@ -87,25 +86,23 @@ class TableMeter:
 
     def insert(self, *, entries: int, grown: bool = False) -> None:
         """Note an insert into so many entries; `grown`, if it was seen to make new tables."""
-        if self.left > 0 and not grown:
-            self.left -= 1
-        elif self._late < self.doubts:  # not all the tables need have been made anew by now
-            self._late += 1
+        if self.in_doubt:
             self.left = 0
-        else:
-            self._late = 0
+            return
+        if self.left <= 0 or grown:
             self.slots = slots_for(3 * entries)
-            self.left = _usable(self.slots) - entries - 1 - self.doubts
+            self.left = _usable(self.slots) - entries
             self.renewals += 1
+        self.left -= 1
 
     def doubt(self) -> None:
-        """Note that an interruption may have taken a slot of a table, or have left one over."""
-        self.left -= 1
-        self.doubts += 2
+        """Note that an interruption may have used up a slot unseen."""
+        self.left = 0
+        self.in_doubt = True
 
     def is_worn(self, *, entries: int) -> bool:
-        """Say whether tables made for so many entries would be small, or better known."""
-        return self.slots > _SPARSE * (entries + _LEAST_SLOTS) or self.doubts > _MOST_DOUBTS
+        """Say whether tables made for so many entries would be a small part, or better known."""
+        return self.in_doubt or self.slots > _SPARSE * (entries + _LEAST_SLOTS)
 
 
 def slots_for(entries: int) -> int:
