@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from boundedcollections._core import payload
 from boundedcollections._core.batch import Batch, batch_of
+from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import Closed, Lagged
 from boundedcollections._core.events import RemovalCause
 from boundedcollections._core.receiver import NOTHING, Nothing, Receiver
@@ -120,6 +121,12 @@ class DropOldestChannel(Sender[T], Receiver[T]):
         on_drop: called as ``on_drop(seq, item, cause)`` for every item that is dropped, after the
             lock is released; the cause is SIZE, COUNT, or CLEARED by closing. What it raises is
             logged and counted.
+        budget: a `MemoryBudget` to join. Its target may then hold less than the bounds do: what
+            is above it leaves with the cause SIZE, a slice with each send, and what alone is
+            larger is refused like what exceeds `max_bytes`.
+        floor_bytes: what the target never falls below. Give one that the largest item fits into
+            if none may be refused.
+        weight: the share of the budget beside the other members'.
         name: for people and metrics.
 
     Raises:
@@ -137,10 +144,20 @@ class DropOldestChannel(Sender[T], Receiver[T]):
         sizeof: Callable[[T], int] | None = None,
         strict: bool = False,
         on_drop: Callable[[int, T, RemovalCause], object] | None = None,
+        budget: Budget | None = None,
+        floor_bytes: int = 0,
+        weight: float = 1.0,
         name: str | None = None,
     ) -> None:
         super().__init__(
-            max_items=max_items, max_bytes=max_bytes, sizeof=sizeof, on_drop=on_drop, name=name
+            max_items=max_items,
+            max_bytes=max_bytes,
+            sizeof=sizeof,
+            on_drop=on_drop,
+            budget=budget,
+            floor_bytes=floor_bytes,
+            weight=weight,
+            name=name,
         )
         self._strict = strict
         self._told = 0  # how many of the dropped items the receiver has heard of

@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeVar, overload
 
 from boundedcollections._core.batch import Batch
+from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import Departures, Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger, Tally
@@ -141,6 +142,12 @@ class BoundedHistory(Store, Sequence[T]):
             up like that, below `first_seq`, count as missed.
         on_evict: called as ``on_evict(seq, item, cause)`` for every item that leaves, after the
             lock is released. What it raises is logged and counted.
+        budget: a `MemoryBudget` to join. Its target may then hold less than the bounds do: what
+            is above it leaves with the cause SIZE, a slice with each write, and what alone is
+            larger is refused like what exceeds `max_bytes`.
+        floor_bytes: what the target never falls below. Give one that the largest item fits into
+            if none may be refused.
+        weight: the share of the budget beside the other members'.
         name: for people and metrics.
         clock: seconds, never going back.
 
@@ -171,6 +178,9 @@ class BoundedHistory(Store, Sequence[T]):
         sizeof: Callable[[T], int] | None = None,
         unique: bool = False,
         on_evict: Callable[[int, T, RemovalCause], object] | None = None,
+        budget: Budget | None = None,
+        floor_bytes: int = 0,
+        weight: float = 1.0,
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -179,7 +189,8 @@ class BoundedHistory(Store, Sequence[T]):
         where = type(self).__name__ if name is None else f"{type(self).__name__} {name!r}"
         self._ledger = Ledger(where, max_items=max_items, max_bytes=max_bytes)
         self._max_age_seconds = _age(max_age_seconds)
-        self._sizeof = deep_size if sizeof is None and max_bytes is not None else sizeof
+        is_measured = max_bytes is not None or budget is not None
+        self._sizeof = deep_size if sizeof is None and is_measured else sizeof
         self._notify = Notifier(on_evict)
         self._clock = clock
         self._lock = threading.RLock()
@@ -192,6 +203,7 @@ class BoundedHistory(Store, Sequence[T]):
         self._unique = unique
         if max_bytes is not None:
             _check_room(max_bytes)
+        self._join(budget, floor_bytes=floor_bytes, weight=weight)
         self.extend(items)
 
     @property
@@ -250,6 +262,8 @@ class BoundedHistory(Store, Sequence[T]):
             size = _charge(
                 measured_size(self._sizeof(item)), timed=self._max_age_seconds is not None
             )
+            if self._ledger.bytes + size > self._ledger.crowded_at:
+                self._press(size + self._least_tables())
             if self._growth() and size <= self._most_for_one():
                 self._prepare_tables()
         outcome = self._under_lock(partial(self._store, _Entry(item, size, self._now())))
@@ -382,6 +396,7 @@ class BoundedHistory(Store, Sequence[T]):
             self._shrink(left)
 
         self._under_lock(shrink)
+        self._resized()
 
     def statistics(self) -> HistoryStatistics:
         """
@@ -492,6 +507,8 @@ class BoundedHistory(Store, Sequence[T]):
 
     def _store(self, entry: _Entry[T], left: Departures) -> int | TooLarge:
         """Hold `entry` and return its number, or the error that says why not."""
+        if self._ledger.obeyed != self._ledger.target:
+            self._obey(left)
         if entry.size > (limit := self._most_for_one()):
             return self._ledger.reject(entry.size, limit=int(limit))
         if self._unique and (twin := self._by_item.get(entry.item)) is not None:
@@ -511,8 +528,10 @@ class BoundedHistory(Store, Sequence[T]):
 
     def _most_for_one(self) -> float:
         """Return the bytes that one item may have: the bound, without the smallest tables."""
-        tables = 2 * _LEAST_TABLE if self._unique else _LEAST_TABLE
-        return self._ledger.byte_limit - tables
+        return self._ledger.byte_goal - self._least_tables()
+
+    def _least_tables(self) -> int:
+        return 2 * _LEAST_TABLE if self._unique else _LEAST_TABLE
 
     def _turn_away(self, entry: _Entry[T], cause: RemovalCause, left: Departures) -> int:
         """Let `entry` go at once; it has had a number, all the same."""

@@ -169,6 +169,25 @@ def test_nothing_is_given_that_another_member_still_holds(budget: MemoryBudget) 
     assert not newcomer.add(101)
 
 
+def test_a_write_that_comes_in_just_before_the_target_falls_is_seen(budget: MemoryBudget) -> None:
+    class Busy(Queue):
+        @property
+        def target_bytes(self) -> int:
+            return self._target
+
+        @target_bytes.setter
+        def target_bytes(self, target: int) -> None:
+            if target < self.claimed_bytes + 500:
+                self.claimed_bytes += 300  # by a thread that had looked at the target before
+            self._target = target
+
+    busy = Busy(budget)
+    busy.claimed_bytes = 600
+    newcomer = Queue(budget)
+    assert busy.claimed_bytes == 900
+    assert newcomer.target_bytes == 100
+
+
 def test_what_a_member_gives_up_goes_to_the_others_at_the_next_look(
     budget: MemoryBudget, clock: FakeClock
 ) -> None:

@@ -118,7 +118,7 @@ def test_the_target_falls_at_once_and_rises_slowly_in_calm() -> None:
         plan = watcher.see(340, claimed=340)
     assert plan.level is Level.NORMAL
     targets = [watcher.see(340, claimed=340).target_bytes for _ in range(60)]
-    assert targets[-1] == 700 - 280, "the peak is expected to come back"
+    assert targets[-1] == 730 - 280, "the peak may come back without another level"
     targets = [watcher.see(340, claimed=340).target_bytes for _ in range(700)]
     rises = [after - before for before, after in itertools.pairwise(targets)]
     assert set(rises) <= set(range(21))

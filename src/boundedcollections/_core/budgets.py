@@ -6,6 +6,7 @@ somebody writes to it, and never holds a lock meanwhile. A member obeys on its o
 small slices when it is asked to.
 """
 
+import weakref
 from typing import Protocol
 
 from boundedcollections._core.lease import Lease
@@ -69,3 +70,67 @@ class Budget(Protocol):
 
     def admit(self) -> None:
         """Raise `LimitReached` when nothing new is to be let in."""
+
+
+class Owner(Protocol):
+    """What a collection of this library does as a member, under names that are its own affair."""
+
+    def _claimed_bytes(self) -> int: ...
+
+    def _aim(self, target_bytes: int) -> None: ...
+
+    def _shed(self) -> bool: ...
+
+
+class Place:
+    """
+    The place of a collection of this library in a budget.
+
+    The budget's member is this object, which the collection keeps alive. So the names of the
+    protocol stay away from the collection's own, and the account ends with the collection.
+
+    Attributes:
+        account: what the budget keeps of it.
+        target_bytes: what it was told last.
+    """
+
+    __slots__ = ("__weakref__", "_owner", "_target_bytes", "account")
+
+    def __init__(
+        self,
+        owner: Owner,
+        budget: Budget,
+        *,
+        name: str,
+        max_bytes: int | None,
+        floor_bytes: int,
+        weight: float,
+    ) -> None:
+        self._owner = weakref.ref(owner)
+        self._target_bytes = 0
+        self.account = budget.join(
+            self, name=name, max_bytes=max_bytes, floor_bytes=floor_bytes, weight=weight
+        )
+
+    @property
+    def claimed_bytes(self) -> int:
+        """What the collection holds."""
+        owner = self._owner()
+        return 0 if owner is None else owner._claimed_bytes()  # noqa: SLF001  # its own affair
+
+    @property
+    def target_bytes(self) -> int:
+        """What it was told last."""
+        return self._target_bytes
+
+    @target_bytes.setter
+    def target_bytes(self, target_bytes: int) -> None:
+        self._target_bytes = target_bytes
+        owner = self._owner()
+        if owner is not None:
+            owner._aim(target_bytes)  # noqa: SLF001
+
+    def shed(self) -> bool:
+        """Have the collection evict a few items; say whether it is still above its target."""
+        owner = self._owner()
+        return owner is not None and owner._shed()  # noqa: SLF001

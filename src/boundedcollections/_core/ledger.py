@@ -61,6 +61,10 @@ class Ledger:
     **The limit** in bytes is one number, `byte_limit`, and what asks whether something fits asks
     it here: `admit`, `reserve`, `exchange` and `shortage`. No owner compares bytes by itself.
 
+    **The target** is what a budget allows. Whoever sets it does no more than that; the owner has
+    the limit `follow` it, at the beginning of its next call. A limit never falls below what is
+    held: it comes down together with it, so that the owner may take its time.
+
     Attributes:
         items: how many items are held.
         bytes: the sum of their sizes, and of the tables that hold them.
@@ -68,28 +72,38 @@ class Ledger:
         peak_items: the most items ever held.
         peak_bytes: the most bytes ever held.
         rejected: how many items were refused because one alone exceeds the bound.
-        byte_limit: `max_bytes`, or infinity without that bound.
+        byte_limit: how many bytes may be held at this moment.
+        byte_goal: what that has to come to, `max_bytes` or less; infinity without any bound.
+        target: what a budget allows; infinity without one. It may change at any moment.
+        obeyed: the target that the limit has come to.
+        crowded_at: from more bytes than this on it is the target that keeps a write from fitting.
     """
 
     __slots__ = (
         "_accepted_bytes",
         "_accepted_items",
         "_item_limit",
+        "_max_bytes",
         "_tallies",
         "_where",
+        "byte_goal",
         "byte_limit",
         "bytes",
+        "crowded_at",
         "items",
+        "obeyed",
         "peak_bytes",
         "peak_items",
         "rejected",
         "table_bytes",
+        "target",
     )
 
     def __init__(self, where: str, *, max_items: int | None, max_bytes: int | None) -> None:
         self._where = where
         self._item_limit = _limit("max_items", max_items)
-        self.byte_limit = _limit("max_bytes", max_bytes)
+        self._max_bytes = self.byte_goal = self.byte_limit = _limit("max_bytes", max_bytes)
+        self.target = self.obeyed = self.crowded_at = math.inf
         self.items = self.bytes = self.table_bytes = 0
         self.peak_items = self.peak_bytes = 0
         self.rejected = 0
@@ -104,7 +118,7 @@ class Ledger:
     @property
     def max_bytes(self) -> int | None:
         """The bound in bytes, if there is one."""
-        return None if self.byte_limit == math.inf else int(self.byte_limit)
+        return None if self._max_bytes == math.inf else int(self._max_bytes)
 
     @property
     def accepted(self) -> Tally:
@@ -218,14 +232,35 @@ class Ledger:
         """Count an item that alone exceeds the bound (or `limit`), and return the error to raise."""
         self.rejected += 1
         limit = int(self.byte_limit) if limit is None else limit
-        return TooLarge(self._where, size=size, limit=limit)
+        held_down = ", held down by its budget," if self.byte_goal < self._max_bytes else ""
+        return TooLarge(self._where + held_down, size=size, limit=max(limit, 0))
+
+    def follow(self) -> bool:
+        """Bring the limit as near to the target as what is held allows; say whether it is there."""
+        target = self.target
+        if target < self._max_bytes:
+            self.byte_goal = self.crowded_at = goal = target
+        else:
+            self.byte_goal = goal = self._max_bytes
+            self.crowded_at = math.inf
+        if self.bytes > goal:
+            self.byte_limit = self.bytes
+            return False
+        self.byte_limit = goal
+        self.obeyed = target
+        return True
 
     def resize(self, *, max_items: int | None = None, max_bytes: int | None = None) -> None:
         """Change the bounds that are given. The owner evicts until `shortage` is None."""
         item_limit = self._item_limit if max_items is None else positive_int("max_items", max_items)
-        byte_limit = self.byte_limit if max_bytes is None else positive_int("max_bytes", max_bytes)
+        most = self._max_bytes if max_bytes is None else positive_int("max_bytes", max_bytes)
+        goal = min(most, self.target)
+        limit = goal if self.bytes <= goal else min(self.byte_limit, most)
         self._item_limit = item_limit
-        self.byte_limit = byte_limit
+        self._max_bytes = most
+        self.byte_goal = goal
+        self.byte_limit = limit
+        self.crowded_at = goal if goal < most else math.inf
 
     def restate(self, items: int, size: int) -> None:
         """Book what an owner really holds after an exception struck in the middle of a write."""
@@ -257,6 +292,7 @@ class Ledger:
         assert 0 <= self.items <= self.peak_items, (self.items, self.peak_items)
         assert 0 <= self.bytes <= self.peak_bytes, (self.bytes, self.peak_bytes)
         assert self.shortage(items=0) is None, (self.items, self.bytes)
+        assert self.byte_goal <= self.byte_limit <= self._max_bytes
         assert self._accepted_items == items + sum(t[0] for t in self._tallies.values())
         assert self._accepted_bytes == size + sum(t[1] for t in self._tallies.values())
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 from boundedcollections._core import steps
+from boundedcollections._core.budgets import Budget, Place
 from boundedcollections._core.errors import Closed, TooLarge
 from boundedcollections._core.events import Notifier, RemovalCause
 from boundedcollections._core.payload import charge, payload_size
@@ -24,6 +25,8 @@ Sleepers = dict[Any, Waiter]
 _SIZE: Final = RemovalCause.SIZE  # looking a member up in its class costs as much as a call
 _COUNT: Final = RemovalCause.COUNT
 _CLEARED: Final = RemovalCause.CLEARED
+_SLICE: Final = 32
+"""So many items are dropped at once on the way to a target: well below a millisecond."""
 NO_LIMIT: Final = sys.maxsize
 """The bound that was not given: comparing integers costs less than asking for None."""
 
@@ -53,11 +56,13 @@ class Sender(Generic[T]):
         "_item_limit",
         "_items",
         "_lock",
+        "_max_bytes",
         "_notify",
         "_offset",
         "_parked",
         "_peak_bytes",
         "_peak_items",
+        "_place",
         "_rejected",
         "_room",
         "_sizeof",
@@ -73,12 +78,16 @@ class Sender(Generic[T]):
         sizeof: Callable[[T], int] | None,
         on_drop: Callable[[int, T, RemovalCause], object] | None = None,
         first_seq: int = 0,
+        budget: Budget | None,
+        floor_bytes: int,
+        weight: float,
         name: str | None,
     ) -> None:
         at_least_one(max_items=max_items, max_bytes=max_bytes)
         self._item_limit = _limit("max_items", max_items)
-        self._byte_limit = _limit("max_bytes", max_bytes)
-        self._sizeof = payload_size if sizeof is None and max_bytes is not None else sizeof
+        self._max_bytes = self._byte_limit = _limit("max_bytes", max_bytes)
+        counts_bytes = max_bytes is not None or budget is not None
+        self._sizeof = payload_size if sizeof is None and counts_bytes else sizeof
         self._notify = Notifier(on_drop)
         self._tells = on_drop is not None
         self.name = name
@@ -91,6 +100,16 @@ class Sender(Generic[T]):
         self._closed = False
         self._room = self._item_limit if steps.HAS_GIL else 0
         self._parked: Sleepers = {}  # who sleeps; woken once, and then forgotten
+        self._place: Place | None = None
+        if budget is not None:
+            self._place = Place(
+                self,
+                budget,
+                name=type(self).__name__ if name is None else name,
+                max_bytes=max_bytes,
+                floor_bytes=floor_bytes,
+                weight=weight,
+            )
 
     @property
     def max_items(self) -> int | None:
@@ -100,7 +119,7 @@ class Sender(Generic[T]):
     @property
     def max_bytes(self) -> int | None:
         """The bound in bytes, or None."""
-        return None if self._byte_limit == NO_LIMIT else self._byte_limit
+        return None if self._max_bytes == NO_LIMIT else self._max_bytes
 
     @property
     def current_bytes(self) -> int:
@@ -128,8 +147,8 @@ class Sender(Generic[T]):
 
         Raises:
             Closed: the stream was closed.
-            TooLarge: `item` alone, with what the stream spends on it, exceeds `max_bytes`;
-                nothing was changed.
+            TooLarge: `item` alone, with what the stream spends on it, exceeds `max_bytes`, or
+                the target of its budget; nothing was changed.
             Exception: whatever `sizeof` raises, or an error for what it returned; likewise.
         """
         entry: Any = item
@@ -198,6 +217,8 @@ class Sender(Generic[T]):
 
     def _send_with_care(self, entry: Any, size: int) -> int:
         """Send where items have to be dropped, somebody woken, or the item refused."""
+        if self._byte_limit != self._max_bytes and self._bytes + size > self._byte_limit:
+            self._press(size)
         dropped: Dropped = []
         try:
             seq = self._put(entry, size, dropped)
@@ -214,9 +235,13 @@ class Sender(Generic[T]):
     @step
     def _put(self, entry: Any, size: int, dropped: Dropped) -> int:  # noqa: C901  # one step
         """Add an entry, once there is room for it; each round of the loop is a step of its own."""
+        before, least = self._bytes, _SLICE
         while True:
             held = self._held
-            if self._bytes + size > self._byte_limit:
+            least -= 1
+            if self._bytes + size > self._byte_limit and (
+                least >= 0 or self._bytes + size > before
+            ):
                 cause = _SIZE
             elif held >= self._item_limit:
                 cause = _COUNT
@@ -226,7 +251,7 @@ class Sender(Generic[T]):
                 raise Closed(f"{self._where()} is closed")
             if size > self._byte_limit:
                 self._rejected += 1
-                raise TooLarge(self._where(), size=size, limit=self._byte_limit)
+                raise self._too_large(size)
             if held > self._peak_items:
                 self._peak_items = held
             seq = self._first
@@ -250,6 +275,52 @@ class Sender(Generic[T]):
         seq = self._first + held + self._offset
         self._items.append(entry)
         return seq
+
+    def _too_large(self, size: int) -> TooLarge:
+        limit = self._byte_limit
+        held_down = ", held down by its budget," if limit < self._max_bytes else ""
+        return TooLarge(self._where() + held_down, size=size, limit=limit)
+
+    def _claimed_bytes(self) -> int:
+        return self._bytes
+
+    @step
+    def _aim(self, target_bytes: int) -> None:
+        self._byte_limit = min(target_bytes, self._max_bytes)
+
+    def _press(self, size: int) -> None:
+        """Tell the budget that its target is in the way of a send."""
+        if self._place is not None:
+            self._place.account.press(size)
+
+    def _shed(self) -> bool:
+        dropped: Dropped = []
+        try:
+            return self._drop_some(dropped)
+        finally:
+            if dropped and self._tells:
+                self._notify(dropped)
+
+    @step
+    def _drop_some(self, dropped: Dropped) -> bool:
+        """Drop a slice of what is above the target; each round of the loop is a step of its own."""
+        least = _SLICE
+        while self._bytes > self._byte_limit and least > 0:
+            least -= 1
+            if self._bytes > self._peak_bytes:
+                self._peak_bytes = self._bytes
+            if self._held > self._peak_items:
+                self._peak_items = self._held
+            seq = self._first
+            leaving = self._items[0][1]
+            self._first = seq + 1
+            self._held -= 1
+            self._bytes -= leaving
+            self._dropped += 1
+            self._dropped_bytes += leaving
+            item, _ = self._items.popleft()
+            dropped.append((seq + self._offset, item, _SIZE) if self._tells else item)
+        return self._bytes > self._byte_limit
 
     @step
     def _clear(self, dropped: Dropped) -> None:
@@ -310,9 +381,10 @@ class Sender(Generic[T]):
             sizes = [0 if self._sizeof is None else entry[1] for entry in self._items]
             assert (self._held, self._bytes) == (len(sizes), sum(sizes)), (self._held, self._bytes)
             assert self._held <= self._item_limit, self._held
-            assert self._bytes <= self._byte_limit, self._bytes
+            assert self._bytes <= self._max_bytes, self._bytes
+            assert self._byte_limit <= self._max_bytes, self._byte_limit
             assert self._peak_items <= self._item_limit, self._peak_items
-            assert self._peak_bytes <= self._byte_limit, self._peak_bytes
+            assert self._peak_bytes <= self._max_bytes, self._peak_bytes
             assert 0 <= self._dropped <= self._first, (self._dropped, self._first)
             assert min(self._offset, self._dropped_bytes, self._rejected) >= 0
             assert self._room in {0, self._item_limit}

@@ -3,13 +3,17 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from boundedcollections._core.budgets import Budget, Place
 from boundedcollections._core.events import Departures, Notifier, RemovalCause, told
 from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.tables import TableMeter, slots_for
 
 R = TypeVar("R")
+
+_SLICE: Final = 32
+"""So many entries leave at once on the way to a target: well below a millisecond."""
 
 
 class Store(ABC):
@@ -19,15 +23,19 @@ class Store(ABC):
     The tables are booked at their real size. A step of their growth is booked before it is made;
     what has to be evicted for it dies before the new tables come, so that the bound is kept in
     bytes at that moment, too. Tables with little left in them are replaced by smaller ones.
+
+    In a budget it also has a target, which may fall far below what is held. Each write comes
+    nearer to it by a slice; meanwhile the limit is what is held, so that nothing grows.
     """
 
-    __slots__ = ("_ledger", "_lock", "_meter", "_notify", "_tidying", "name")
+    __slots__ = ("_ledger", "_lock", "_meter", "_notify", "_place", "_tidying", "name")
 
     name: str | None
     _ledger: Ledger
     _lock: threading.RLock
     _meter: TableMeter
     _notify: Notifier[*tuple[Any, ...]]
+    _place: Place | None
     _tidying: bool
 
     @abstractmethod
@@ -70,6 +78,51 @@ class Store(ABC):
         if not self._tidying and self._meter.is_worn(entries=self._ledger.items):
             self._tidy()
         return result
+
+    def _join(self, budget: Budget | None, *, floor_bytes: int, weight: float) -> None:
+        """Join `budget`, if there is one, before anything is held."""
+        self._place = None
+        if budget is None:
+            return
+        self._place = Place(
+            self,
+            budget,
+            name=type(self).__name__ if self.name is None else self.name,
+            max_bytes=self._ledger.max_bytes,
+            floor_bytes=floor_bytes,
+            weight=weight,
+        )
+
+    def _claimed_bytes(self) -> int:
+        return self._ledger.bytes
+
+    def _aim(self, target_bytes: int) -> None:
+        self._ledger.target = target_bytes
+
+    def _shed(self) -> bool:
+        self._under_lock(self._obey)
+        return self._ledger.obeyed != self._ledger.target
+
+    def _press(self, size: int) -> None:
+        """Tell the budget that its target is in the way of a write; without a lock."""
+        if self._place is not None:
+            self._place.account.press(size)
+
+    def _resized(self) -> None:
+        """Let the budget know of another bound."""
+        if self._place is not None:
+            self._place.account.max_bytes = self._ledger.max_bytes
+
+    def _obey(self, left: Departures) -> None:
+        """Come nearer to the target by one slice of evictions, and no further in one write."""
+        for _ in range(_SLICE):
+            if self._ledger.follow():
+                return
+            if self._release_oldest(RemovalCause.SIZE, left) is None:
+                break
+        if self._meter.is_worn(entries=self._count()) or not self._count():
+            self._copy_tables()
+        self._ledger.follow()
 
     def _admit(self, size: int, left: Departures) -> RemovalCause | None:
         """

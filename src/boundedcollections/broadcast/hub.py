@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar, get_args
 from weakref import WeakValueDictionary
 
+from boundedcollections._core.budgets import Budget
 from boundedcollections._core.units import KiB
 from boundedcollections.broadcast.ring import Ring
 from boundedcollections.broadcast.sink import Flusher, Sink
@@ -104,6 +105,12 @@ class Broadcast(Ring[T]):
             memory; other items need `sizeof`, or ``size=`` with each send.
         first_seq: the number of the first item; the `next_seq` of a history that is older than
             this broadcast, so that the two share numbers.
+        budget: a `MemoryBudget` to join. Its target may then hold less than the bounds do: what
+            is above it leaves the ring, a slice with each send, and what alone is
+            larger is refused like what exceeds `max_bytes`.
+        floor_bytes: what the target never falls below. Give one that the largest item fits into
+            if none may be refused.
+        weight: the share of the budget beside the other members'.
         name: for people and metrics.
 
     Raises:
@@ -120,6 +127,9 @@ class Broadcast(Ring[T]):
         max_bytes: int | None = None,
         sizeof: Callable[[T], int] | None = None,
         first_seq: int = 0,
+        budget: Budget | None = None,
+        floor_bytes: int = 0,
+        weight: float = 1.0,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -127,6 +137,9 @@ class Broadcast(Ring[T]):
             max_bytes=max_bytes,
             sizeof=sizeof,
             first_seq=first_seq,
+            budget=budget,
+            floor_bytes=floor_bytes,
+            weight=weight,
             name=name,
         )
         self._flushers: WeakValueDictionary[asyncio.AbstractEventLoop, Flusher] = (

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, TypeVar
 
+from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.payload import uncharged
 from boundedcollections._core.sender import NO_LIMIT, Sender
@@ -29,6 +30,9 @@ class Ring(Sender[T]):
         max_bytes: int | None,
         sizeof: Callable[[T], int] | None,
         first_seq: int,
+        budget: Budget | None,
+        floor_bytes: int,
+        weight: float,
         name: str | None,
     ) -> None:
         super().__init__(
@@ -36,6 +40,9 @@ class Ring(Sender[T]):
             max_bytes=max_bytes,
             sizeof=sizeof,
             first_seq=non_negative_int("first_seq", first_seq),
+            budget=budget,
+            floor_bytes=floor_bytes,
+            weight=weight,
             name=name,
         )
         self._holes: dict[int, int] = {}  # position of what follows a hole: the offset before it

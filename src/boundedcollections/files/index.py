@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from boundedcollections._core.budgets import Budget, Place
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.events import Notifier
 from boundedcollections._core.units import (
@@ -146,6 +147,10 @@ class ReplaceOnIndex(Collection[str]):
             thread and without a lock. What it raises is logged and counted.
         on_change: called as ``on_change(changes)`` in the same way, after `on_index`, if a scan has
             found other files than there were. The snapshot before is held until it returns.
+        budget: a `MemoryBudget` to join. It claims what its next scan may need; when its target
+            falls, that scan keeps less, as at `max_bytes`. Before that it cannot give anything up.
+        floor_bytes: what the target never falls below; at least 64 KiB.
+        weight: the share of the budget beside the other members'.
         name: for people and metrics.
         clock: seconds, never going back.
 
@@ -160,10 +165,12 @@ class ReplaceOnIndex(Collection[str]):
         "_max_bytes",
         "_notify",
         "_notify_change",
+        "_place",
         "_plan",
         "_repeater",
         "_scanner",
         "_searcher",
+        "_shares",
         "name",
     )
 
@@ -185,13 +192,17 @@ class ReplaceOnIndex(Collection[str]):
         search_engine: str = "standard",
         on_index: Callable[[IndexReport], object] | None = None,
         on_change: Callable[[IndexChanges], object] | None = None,
+        budget: Budget | None = None,
+        floor_bytes: int = 0,
+        weight: float = 1.0,
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._repeater: Repeater | None = None  # first, because the destructor asks for it
         self._max_bytes = _enough_bytes(max_bytes)
         engine = engine_named(search_engine)
-        share = self._max_bytes // (SHARES + 2 * engine.shares)
+        self._shares = SHARES + 2 * engine.shares
+        share = self._max_bytes // self._shares
         self._plan = Plan(
             root=_allowed_root(root, allow_broad_root=allow_broad_root),
             bounds=Bounds(
@@ -216,8 +227,13 @@ class ReplaceOnIndex(Collection[str]):
         self._searcher = Searcher(engine, share * engine.shares, f"{self._label}: search")
         notify, notify_change = self._notify, self._notify_change
 
+        self._place: Place | None = None
+        places: list[Place] = []
+
         def tell(report: IndexReport, changes: IndexChanges | None) -> None:
             # Not by way of self: nothing in here keeps the index alive.
+            for place in places if "max_bytes" in report.truncated else ():
+                place.account.press(place.target_bytes)
             notify([(report,)])
             if changes:
                 notify_change([(changes,)])
@@ -226,6 +242,16 @@ class ReplaceOnIndex(Collection[str]):
         self._scanner = Scanner(
             self._plan, tell, self._searcher.foresee, self._label, tells_changes=tells_changes
         )
+        if budget is not None:
+            self._place = Place(
+                self,
+                budget,
+                name=type(self).__name__ if name is None else name,
+                max_bytes=self._max_bytes,
+                floor_bytes=max(floor_bytes, _LEAST_BYTES),
+                weight=weight,
+            )
+            places.append(self._place)
 
     # ── scanning ────────────────────────────────────────────────────────────────────────────
 
@@ -463,6 +489,16 @@ class ReplaceOnIndex(Collection[str]):
     @property
     def _label(self) -> str:
         return f"{type(self).__name__} {self._plan.root!r}"
+
+    def _claimed_bytes(self) -> int:
+        """Return what is held, or what the next scan may need, if that is more."""
+        return max(self.current_bytes, self._shares * self._scanner.snapshot.bytes)
+
+    def _aim(self, target_bytes: int) -> None:
+        self._scanner.share_bytes = target_bytes // self._shares
+
+    def _shed(self) -> bool:
+        return False  # a snapshot is whole; the next scan makes a smaller one
 
     def _reindex(self) -> Columns:
         self._scanner.scan(is_refresh=True, until_exit=True)

@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -98,6 +98,8 @@ class Scanner:
         begun: how many scans have begun; refreshes are scans.
         failed: how many of them failed.
         peak_bytes: the most bytes ever held.
+        share_bytes: what a scan that begins may take, if that is less than the plan says; may be
+            set at any time.
         closed: whether there will be no further scan; may be set to True at any time.
     """
 
@@ -122,6 +124,7 @@ class Scanner:
         "failed",
         "outcome",
         "peak_bytes",
+        "share_bytes",
         "snapshot",
     )
 
@@ -146,6 +149,7 @@ class Scanner:
         self.outcome = Outcome(0, None)
         self.begun = self.failed = 0
         self.peak_bytes = self.snapshot.bytes
+        self.share_bytes = plan.bounds.max_bytes
         self.closed = False
         self._process = os.getpid()
         self._job: Future[IndexReport] | None = None
@@ -270,7 +274,7 @@ class Scanner:
             if snapshot is not None:
                 return snapshot
         began = plan.clock()
-        walk = self._new_walk(is_stopped)
+        walk = self._new_walk(self._bounds(), is_stopped)
         held = self.snapshot.bytes
         try:
             found = walk.run()
@@ -285,10 +289,11 @@ class Scanner:
         """Return what there is now, from what is known; None if there has to be a scan."""
         plan, known = self._plan, self.snapshot
         began = plan.clock()
-        walk = self._new_walk(is_stopped)
+        bounds = self._bounds()
+        walk = self._new_walk(bounds, is_stopped)
         held = known.bytes
         try:
-            result = Refresh(known, plan.root, plan.bounds, walk).run()
+            result = Refresh(known, plan.root, bounds, walk).run()
             if result is None:
                 return None
             columns, found = result
@@ -301,13 +306,18 @@ class Scanner:
             held += snapshot.bytes
         finally:
             self._note_peak(held + walk.bytes)
-        return snapshot if snapshot.bytes <= plan.bounds.max_bytes else None
+        return snapshot if snapshot.bytes <= bounds.max_bytes else None
 
-    def _new_walk(self, is_stopped: Callable[[], bool]) -> Walk:
+    def _bounds(self) -> Bounds:
+        """Return the bounds of a scan that begins now."""
+        bounds = self._plan.bounds
+        return replace(bounds, max_bytes=min(bounds.max_bytes, self.share_bytes))
+
+    def _new_walk(self, bounds: Bounds, is_stopped: Callable[[], bool]) -> Walk:
         plan = self._plan
         walk = Walk(
             plan.root,
-            plan.bounds,
+            bounds,
             skip=plan.skip,
             use_gitignore=plan.use_gitignore,
             use_global_gitignore=plan.use_global_gitignore,

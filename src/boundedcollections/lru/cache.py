@@ -20,6 +20,7 @@ from collections.abc import (
 from functools import partial
 from typing import Any, Final, TypeVar, cast, overload
 
+from boundedcollections._core.budgets import Budget
 from boundedcollections._core.events import Departures, Notifier, RemovalCause
 from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.sizing import deep_size
@@ -91,6 +92,12 @@ class SizeAwareLRU(Loader[K, V], MutableMapping[K, V]):
             when they are written, without the lock.
         on_evict: called as ``on_evict(key, value, cause)`` for every value that leaves, after the
             lock is released. What it raises is logged and counted.
+        budget: a `MemoryBudget` to join. Its target may then hold less than the bounds do: what
+            is above it leaves with the cause SIZE, a slice with each write, and what alone is
+            larger is refused like what exceeds `max_bytes`.
+        floor_bytes: what the target never falls below. Give one that the largest item fits into
+            if none may be refused.
+        weight: the share of the budget beside the other members'.
         name: for people and metrics.
         clock: seconds, never going back.
 
@@ -111,6 +118,9 @@ class SizeAwareLRU(Loader[K, V], MutableMapping[K, V]):
         ttl_seconds: float | None = None,
         sizeof: Callable[[Any], int] = deep_size,
         on_evict: Callable[[K, V, RemovalCause], object] | None = None,
+        budget: Budget | None = None,
+        floor_bytes: int = 0,
+        weight: float = 1.0,
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -127,6 +137,7 @@ class SizeAwareLRU(Loader[K, V], MutableMapping[K, V]):
         self._hits = self._misses = 0
         self._loads: Loads[K] = Loads()
         self._start_empty()
+        self._join(budget, floor_bytes=floor_bytes, weight=weight)
         if items is not _NOTHING:
             self.update(items)
 

@@ -259,6 +259,7 @@ class Keeper(Recency[K, V]):
             self._shrink(left)
 
         self._under_lock(shrink)
+        self._resized()
 
     def _put(self, key: K, value: V, seconds: float | None) -> TooLarge | None:
         held = self._entries.get(key)
@@ -279,10 +280,14 @@ class Keeper(Recency[K, V]):
             seconds = self._ttl_seconds
         size = self._size_of(key, value, expires=seconds is not None)
         deadline = None if seconds is None else self._clock() + seconds
+        if self._ledger.bytes + size > self._ledger.crowded_at:
+            self._press(size)
         if self._meter.left <= 0:
             self._prepare(key, size)
 
         def store_if_missing(left: Departures) -> tuple[V, TooLarge | None]:
+            if self._ledger.obeyed != self._ledger.target:
+                self._obey(left)
             held = self._find(key)
             if held is not None:
                 return held.value, None

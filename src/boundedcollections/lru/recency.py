@@ -81,7 +81,7 @@ class Recency(Store, Generic[K, V]):
 
         return super()._under_lock(act_on_what_is_alive)
 
-    def _write(
+    def _write(  # noqa: C901  # a call costs more than a branch
         self,
         held: Entry[K, V] | None,
         key: K,
@@ -95,6 +95,9 @@ class Recency(Store, Generic[K, V]):
         `held` is the one that was found under the key before `value` was measured. This is
         `_under_lock` with `_store`, and the most frequent way through them written out.
         """
+        ledger = self._ledger
+        if ledger.bytes + size > ledger.crowded_at:
+            self._press(size)
         if self._meter.left <= 0:
             self._prepare(key, size)
         now = 0.0 if self._deadlines is None else self._clock()
@@ -104,6 +107,8 @@ class Recency(Store, Generic[K, V]):
         try:
             with self._lock:
                 try:
+                    if ledger.obeyed != ledger.target:
+                        self._obey(left)
                     if self._deadlines is not None:
                         self._expire(now, left)
                     elif held is not None and deadline is None:
@@ -140,13 +145,13 @@ class Recency(Store, Generic[K, V]):
 
     def _entry_limit(self) -> int:
         """Return the most bytes that one entry may have."""
-        limit = int(self._ledger.byte_limit)
+        limit = int(self._ledger.byte_goal)
         most = self._max_entry_bytes
         return limit if most is None or most > limit else most
 
     def _store(self, fresh: Entry[K, V], left: Departures) -> TooLarge | None:
         limit = self._max_entry_bytes
-        if (limit is not None and fresh.size > limit) or fresh.size > self._ledger.byte_limit:
+        if (limit is not None and fresh.size > limit) or fresh.size > self._ledger.byte_goal:
             self._take(fresh.key, _REPLACED, left)  # it would be stale
             return self._ledger.reject(fresh.size, limit=self._entry_limit())
         while (held := self._entries.get(fresh.key)) is not None:

@@ -7,12 +7,12 @@ somebody writes to it.
 """
 
 import os
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Final, Self
 
 from boundedcollections._core.budgets import Member
@@ -363,7 +363,7 @@ class MemoryBudget:
             name=type(member).__name__ if name is None else name,
             max_bytes=None if max_bytes is None else positive_int("max_bytes", max_bytes),
             floor_bytes=non_negative_int("floor_bytes", floor_bytes),
-            weight=_positive_weight(weight),
+            weight=_number("weight", "a finite number above 0", weight, most=sys.float_info.max),
         )
         if max_bytes is not None and floor_bytes > max_bytes:
             raise ValueError(f"floor_bytes must be at most {max_bytes}, got {floor_bytes}")
@@ -716,22 +716,19 @@ def _bound(max_bytes: int | None, fraction: float | None) -> int:
         raise TypeError(f"give either max_bytes or fraction, got {max_bytes!r} and {fraction!r}")
     if max_bytes is not None:
         return positive_int("max_bytes", max_bytes)
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)):
-        raise TypeError(f"fraction must be a number above 0 and at most 1, got {fraction!r}")
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be a number above 0 and at most 1, got {fraction!r}")
+    part = _number("fraction", "a number above 0 and at most 1", fraction, most=1.0)
     limit = memory_limit()
     if limit is None:
         raise RuntimeError("nothing here says how much memory the process may use: give max_bytes")
-    return max(int(limit * fraction), 1)
+    return max(int(limit * part), 1)
 
 
-def _positive_weight(weight: float) -> float:
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-        raise TypeError(f"weight must be a finite number above 0, got {weight!r}")
-    if not isfinite(weight) or weight <= 0:
-        raise ValueError(f"weight must be a finite number above 0, got {weight!r}")
-    return float(weight)
+def _number(name: str, rule: str, value: object, *, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be {rule}, got {value!r}")
+    if not 0 < value <= most:
+        raise ValueError(f"{name} must be {rule}, got {value!r}")
+    return float(value)
 
 
 _budgets: Final = weakref.WeakSet["MemoryBudget"]()

@@ -241,11 +241,6 @@ class PolicyState:
     still: tuple[float, int, int] | None = None
     settled_bytes: int | None = None
 
-    @property
-    def others_bytes(self) -> float:
-        """What is to be left for everything beside the collections."""
-        return max(self.usual_bytes, self.peak_bytes, self.peak_before_bytes)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -436,7 +431,12 @@ def _choose_target(
     """Let the target fall at once, and rise slowly in calm; noise does not move it."""
     limit = sample.limit_bytes
     aim = config.step(state.level).goal * limit
-    wanted = int(max(aim - state.others_bytes, 0))
+    peak = max(state.peak_bytes, state.peak_before_bytes)
+    if state.level is Level.NORMAL:  # the next peak may fill the room up to the next level
+        line = (config.elevated.enter - 2 * config.noise) * limit
+        wanted = int(max(min(aim - state.usual_bytes, line - peak), 0))
+    else:
+        wanted = int(max(aim - max(state.usual_bytes, peak), 0))
     target = wanted if state.target_bytes is None else min(state.target_bytes, int(aim))
     if wanted < target - config.noise * limit:
         target = wanted
