@@ -18,6 +18,12 @@ CHECKED = tuple(
 )
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: collecting garbage after each test need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     created: list[weakref.ref[Checkable]] = []
