@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from boundedcollections.memory import cgroups
 
-_LONGEST_READ: Final = 1 << 16
+_LONGEST_READ: Final = 1 << 13
 _RSS_FIELD: Final = 1
 """The resident pages, in ``/proc/self/statm``."""
 
