@@ -110,13 +110,13 @@ class BudgetMachine(RuleBasedStateMachine):
         allowed=st.integers(0, 2 * BOUND),
         unmanaged=st.integers(0, BOUND),
         level=st.sampled_from(list(Level)),
-        age=st.integers(0, 1),
+        is_old=st.booleans(),
     )
-    def apply(self, allowed: int, unmanaged: int, level: Level, age: int) -> None:
+    def apply(self, allowed: int, unmanaged: int, level: Level, is_old: bool) -> None:
         before = [member.target_bytes for member in self.members]
-        self.generation += 1 - 3 * age
+        number = self.generation - 1 if is_old else self.generation + 1
         plan = Plan(
-            generation=self.generation,
+            generation=number,
             level=level,
             previous=Level.NORMAL,
             target_bytes=allowed,
@@ -131,15 +131,15 @@ class BudgetMachine(RuleBasedStateMachine):
         )
         self.budget.apply(plan)
         after = [member.target_bytes for member in self.members]
-        if age and self.generation >= 0:
+        if is_old:
             assert before == after
-        elif not age:
+        else:
+            self.generation = number
             floors = sum(member.floor_bytes for member in self.members)
             assert self.budget.level is level
             assert sum(after) <= max(allowed, floors)
             if not plan.grow:
                 assert all(a <= b for a, b in zip(after, before, strict=True))
-        self.generation += 3 * age
 
     @rule(max_bytes=st.integers(1, 2 * BOUND))
     def resize(self, max_bytes: int) -> None:

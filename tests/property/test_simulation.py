@@ -82,7 +82,7 @@ def test_a_ramp_raises_the_level_within_one_look() -> None:
     )
     for plan in process.run(240):
         due = max(
-            level for level in Level if process.used >= LADDER.step(level).enter * process.limit
+            level for level in Level if process.used >= LADDER.steps[level].enter * process.limit
         )
         assert plan.level >= due
 

@@ -12,6 +12,21 @@ from boundedcollections._core.tables import TableMeter, slots_for
 
 R = TypeVar("R")
 
+
+class _StorePlace(Place):
+    """The place of a store, whose claim is read where it is booked: a budget does so often."""
+
+    __slots__ = ("_ledger",)
+
+    def __init__(self, owner: "Store", budget: Budget, *, ledger: Ledger, **settings: Any) -> None:
+        self._ledger = ledger
+        super().__init__(owner, budget, **settings)
+
+    @property
+    def claimed_bytes(self) -> int:
+        return self._ledger.bytes
+
+
 _SLICE: Final = 32
 """So many entries leave at once on the way to a target: well below a millisecond."""
 
@@ -84,9 +99,10 @@ class Store(ABC):
         self._place = None
         if budget is None:
             return
-        self._place = Place(
+        self._place = _StorePlace(
             self,
             budget,
+            ledger=self._ledger,
             name=type(self).__name__ if self.name is None else self.name,
             max_bytes=self._ledger.max_bytes,
             floor_bytes=floor_bytes,

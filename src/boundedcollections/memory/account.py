@@ -101,16 +101,17 @@ class Account:
         """
         self._press(self, size)
 
-    def tell(self) -> None:
-        """Let the member know its target, if that is new to it."""
+    def tell(self) -> bool:
+        """Let the member know its target, if that is new to it; say whether it does."""
         member = self.member()
         while member is not None and self.told_bytes != (target := self.target_bytes):
             try:
                 member.target_bytes = target
             except Exception:  # noqa: BLE001
                 self._complain("does not take its target")
-                return
+                return False
             self.told_bytes = target  # and once more, if something interrupted this meanwhile
+        return True
 
     def shed(self) -> bool:
         """Have the member evict a few items; return whether it did, and has more to evict."""

@@ -184,10 +184,12 @@ class MemoryBudget:
         "_allowed_bytes",
         "_asked_bytes",
         "_asked_until",
+        "_caught_up_at",
         "_changes",
         "_clock",
         "_generation",
         "_grow",
+        "_is_told",
         "_level",
         "_lock",
         "_max_bytes",
@@ -216,6 +218,8 @@ class MemoryBudget:
         self._lock = threading.RLock()
         self._accounts: tuple[Account, ...] = ()
         self._changes = 0  # counts what is booked, so that a sum can tell whether it is still true
+        self._caught_up_at = 0
+        self._is_told = True  # of their targets: all members
         self._reserved_bytes = self._peak_reserved_bytes = self._reservations = 0
         self._refused_reservations = self._refused_admissions = 0
         self._asked_bytes = 0  # of a reservation that was refused and may come again
@@ -241,7 +245,7 @@ class MemoryBudget:
     @property
     def claimed_bytes(self) -> int:
         """What all members hold together, by their own books; O(members)."""
-        return sum(account.claimed_bytes for account in self._accounts)
+        return sum(_claims(self._accounts))
 
     @property
     def reserved_bytes(self) -> int:
@@ -553,7 +557,13 @@ class MemoryBudget:
             max_seconds: begin no further slice after so many seconds.
         """
         deadline = self._clock() + positive_seconds("max_seconds", max_seconds)
-        above = [a for a in self._accounts if a.claimed_bytes > a.target_bytes]
+        changes, accounts = self._changes, self._accounts
+        if changes == self._caught_up_at:
+            return False  # no target has fallen since there was nothing left
+        claims = _claims(accounts)
+        above = [a for a, claim in zip(accounts, claims, strict=True) if claim > a.target_bytes]
+        if not above:
+            self._caught_up_at = changes
         turn = self._turn % len(above) if above else 0
         above = above[turn:] + above[:turn]  # else the first would be served alone
         while above:
@@ -580,14 +590,19 @@ class MemoryBudget:
 
     def _is_comfortable(self) -> bool:
         """Say whether all targets may stay: none is too high, and no member needs more."""
+        if not self._is_told:
+            return False
         accounts = self._accounts
-        for account, claimed in zip(accounts, _claims(accounts), strict=True):
-            target = account.target_bytes
-            if claimed + claimed // _GROWTH_SHARE >= target != account.max_bytes:
-                return False
-            if account.told_bytes != target:
-                return False
-        return sum([account.target_bytes for account in accounts]) <= self._total()
+        targets = [account.target_bytes for account in accounts]
+        if sum(targets) > self._total():
+            return False
+        claims = _claims(accounts)
+        crowded = [
+            account
+            for account, target, claimed in zip(accounts, targets, claims, strict=True)
+            if claimed + claimed // _GROWTH_SHARE >= target
+        ]
+        return all(account.target_bytes == account.max_bytes for account in crowded)
 
     def _share_out(self) -> None:
         """
@@ -597,6 +612,7 @@ class MemoryBudget:
         its target; so whatever a write may still add is seen here, or not added.
         """
         self._shared_at = self._clock()
+        self._is_told = False
         self._changes = changes = self._changes + 1
         accounts = self._living()
         claims = _claims(accounts)
@@ -641,9 +657,11 @@ class MemoryBudget:
                 return
             if more:
                 account.target_bytes = have + more
+        is_told = True
         for account in accounts:
             if account.told_bytes != account.target_bytes:
-                account.tell()
+                is_told &= account.tell()
+        self._is_told = is_told
 
     def _wanted(self, accounts: Sequence[Account], claims: Sequence[int]) -> list[int]:
         """Return the targets that are right, whether or not there is room for them already."""
@@ -692,7 +710,7 @@ class MemoryBudget:
     def _check(self) -> None:
         """Assert the invariants."""
         with self._lock:
-            assert 0 <= self._reserved_bytes <= self._peak_reserved_bytes <= self._max_bytes
+            assert 0 <= self._reserved_bytes <= self._peak_reserved_bytes
             assert (self._reservations == 0) == (self._reserved_bytes == 0)
             floors = sum(account.floor_bytes for account in self._accounts)
             assert floors + self._reserved_bytes <= self._max_bytes

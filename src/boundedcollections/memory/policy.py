@@ -11,7 +11,7 @@ an exit of its own, and is left only after some seconds beyond it.
 
 import enum
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from boundedcollections._core.units import GiB, MiB, positive_int, positive_seconds
@@ -36,6 +36,9 @@ class Level(enum.IntEnum):
 
     def __str__(self) -> str:
         return self.name.lower()
+
+
+_LEVELS: Final = tuple(Level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,7 @@ class PolicyConfig:
         pressed_seconds: the most time between two samples above NORMAL.
         slowest_seconds: the most time between two samples.
         log_seconds: the time between two lines in the log.
+        steps: the step that leads to each level; NORMAL is entered at 0.
     """
 
     goal: float = 0.70
@@ -140,6 +144,7 @@ class PolicyConfig:
     pressed_seconds: float = 0.25
     slowest_seconds: float = 1.0
     log_seconds: float = 30.0
+    steps: tuple[Step, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         above = 0.0
@@ -153,6 +158,8 @@ class PolicyConfig:
             if not 0 <= step.goal <= step.leave < step.enter:
                 raise ValueError(f"{name} must have goal <= leave < enter, got {step}")
             above = step.enter
+        normal = Step(enter=0.0, leave=0.0, goal=self.goal)
+        object.__setattr__(self, "steps", (normal, self.elevated, self.high, self.critical))
         if not 0 <= self.goal < self.elevated.enter:
             raise ValueError(
                 f"goal must be a fraction from 0 up to {self.elevated.enter}, "
@@ -171,16 +178,6 @@ class PolicyConfig:
                 "fastest_seconds <= pressed_seconds <= slowest_seconds must hold, got "
                 f"{self.fastest_seconds}, {self.pressed_seconds}, {self.slowest_seconds}"
             )
-
-    def step(self, level: Level) -> Step:
-        """
-        Return the step that leads to `level`; NORMAL is entered at 0.
-
-        >>> LADDER.step(Level.NORMAL)
-        Step(enter=0.0, leave=0.0, goal=0.7)
-        """
-        normal = Step(enter=0.0, leave=0.0, goal=self.goal)
-        return (normal, self.elevated, self.high, self.critical)[level]
 
 
 _DURATIONS: Final = tuple(
@@ -212,9 +209,8 @@ class PolicyState:
         calm_since: since when a lower level has been enough; None if it is not.
         target_bytes: its target.
         usual_bytes: what is used beside the collections, on average of the last time.
-        peak_bytes: the most of that under pressure, since `peak_since`.
-        peak_before_bytes: the most of it in the span before.
-        peak_since: when the present span began; None before the first.
+        peaks: the most of that under pressure in the present span of time, in the one before,
+            and when the present one began; None before the first.
         least_unmanaged_bytes: the least use ever seen beside claims and reservations.
         touched_bytes: managed memory that has not been seen to leave the process.
         reference_bytes: the use from which on a fall counts as memory that has left.
@@ -231,9 +227,7 @@ class PolicyState:
     calm_since: float | None = None
     target_bytes: int | None = None
     usual_bytes: float = 0.0
-    peak_bytes: int = 0
-    peak_before_bytes: int = 0
-    peak_since: float | None = None
+    peaks: tuple[int, int, float] | None = None
     least_unmanaged_bytes: float = math.inf
     touched_bytes: int = 0
     reference_bytes: float = math.inf
@@ -295,161 +289,205 @@ def decide(
         state: what the last call returned; ``PolicyState()`` for the first.
         config: the ladder, and how fast anything may change.
     """
+    limit, managed = sample.limit_bytes, sample.managed_bytes
     elapsed = 0.0 if state.time_seconds is None else sample.time_seconds - state.time_seconds
     elapsed = max(elapsed, 0.0)  # whatever the clock does, time does not run backwards
-    learned = _learn_use(sample, state, config, elapsed)
-    learned = _learn_settled(sample, learned, config)
-    learned = _choose_level(sample, learned, config)
-    learned = _learn_others(sample, learned, config, elapsed)
-    learned = _choose_target(sample, learned, config, elapsed)
-    kept = learned.touched_bytes - sample.managed_bytes
-    least = min(state.least_unmanaged_bytes, max(sample.used_bytes - sample.managed_bytes, 0))
-    learned = replace(
-        learned,
+    touched, reference = _learn_touched(sample, state, config, elapsed)
+    still, settled = _learn_settled(sample, state, config)
+    level, calm_since = _choose_level(sample, state, config, touched, settled)
+    usual = _learn_usual(sample, state, config, touched, elapsed)
+    peaks = _learn_peaks(sample, state, config, touched, level)
+    target = _choose_target(
+        sample, state, config, level, usual=usual, peak=max(peaks[:2]), elapsed=elapsed
+    )
+    growth = _learn_growth(sample, state, config, elapsed)
+    unmanaged = max(sample.used_bytes - managed, 0)
+    least = min(state.least_unmanaged_bytes, unmanaged)
+    plan = Plan(
+        generation=state.generation + 1,
+        level=level,
+        previous=state.level,
+        target_bytes=target,
+        grow=level is Level.NORMAL,
+        admit=level is not Level.CRITICAL,
+        collect=level >= config.collect_from,
+        trim=unmanaged - least > min(config.trim_bytes, config.trim_fraction * limit),
+        settled=settled is not None,
+        unmanaged_bytes=max(sample.used_bytes - touched, 0),
+        kept_bytes=touched - managed,
+        next_seconds=_pause(sample, config, level, growth),
+    )
+    learned = PolicyState(
         time_seconds=sample.time_seconds,
         used_bytes=sample.used_bytes,
-        generation=state.generation + 1,
+        generation=plan.generation,
+        level=level,
+        calm_since=calm_since,
+        target_bytes=target,
+        usual_bytes=usual,
+        peaks=peaks,
         least_unmanaged_bytes=least,
-    )
-    seemingly_kept = sample.used_bytes - sample.managed_bytes - least
-    assert learned.target_bytes is not None
-    plan = Plan(
-        generation=learned.generation,
-        level=learned.level,
-        previous=state.level,
-        target_bytes=learned.target_bytes,
-        grow=learned.level is Level.NORMAL,
-        admit=learned.level < Level.CRITICAL,
-        collect=learned.level >= config.collect_from,
-        trim=seemingly_kept > min(config.trim_bytes, config.trim_fraction * sample.limit_bytes),
-        settled=learned.settled_bytes is not None,
-        unmanaged_bytes=max(sample.used_bytes - learned.touched_bytes, 0),
-        kept_bytes=kept,
-        next_seconds=_pause(sample, learned, config),
+        touched_bytes=touched,
+        reference_bytes=reference,
+        growth=growth,
+        still=still,
+        settled_bytes=settled,
     )
     return plan, learned
 
 
-def _learn_use(
+def _learn_touched(
     sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
-) -> PolicyState:
+) -> tuple[int, float]:
     """Tell memory that has left the process from memory that was only freed in it."""
     used, noise = sample.used_bytes, config.noise * sample.limit_bytes
-    gone = max(state.reference_bytes - used, 0) if state.time_seconds is not None else 0
+    if state.time_seconds is None:
+        return sample.managed_bytes, used
+    gone = max(state.reference_bytes - used, 0)
     reference = min(max(state.reference_bytes, used - noise), used)
     kept = max(min(state.touched_bytes - gone, used) - sample.managed_bytes, 0)
     if state.settled_bytes is None:
         kept *= math.exp(-elapsed / config.kept_seconds)
-    touched = sample.managed_bytes + int(kept)
-    rate = (used - state.used_bytes) / elapsed if elapsed else 0.0
-    faded = state.growth * math.exp(-elapsed / config.memory_seconds)
-    return replace(state, touched_bytes=touched, reference_bytes=reference, growth=max(rate, faded))
+    return sample.managed_bytes + int(kept), reference
 
 
-def _learn_settled(sample: Sample, state: PolicyState, config: PolicyConfig) -> PolicyState:
+def _learn_growth(
+    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
+) -> float:
+    """Return the fastest growth of the last time, in bytes a second."""
+    rate = (sample.used_bytes - state.used_bytes) / elapsed if elapsed else 0.0
+    return max(rate, state.growth * math.exp(-elapsed / config.memory_seconds))
+
+
+def _learn_settled(
+    sample: Sample, state: PolicyState, config: PolicyConfig
+) -> tuple[tuple[float, int, int] | None, int | None]:
     """See whether the use stays high, although everything that can be done has been done."""
     now, used, managed = sample.time_seconds, sample.used_bytes, sample.managed_bytes
     noise = 2 * config.noise * sample.limit_bytes
-    is_low = used <= config.high.leave * sample.limit_bytes
-    settled = state.settled_bytes
-    if settled is not None and (is_low or used > settled + noise):
+    still, settled = state.still, state.settled_bytes
+    if used <= config.high.leave * sample.limit_bytes:
+        return None, None
+    if settled is not None and used > settled + noise:
         settled = None
-    still = state.still
-    if is_low or still is None or abs(used - still[1]) > noise or abs(managed - still[2]) > noise:
-        still = None if is_low else (now, used, managed)
+    if still is None or abs(used - still[1]) > noise or abs(managed - still[2]) > noise:
+        still = now, used, managed
     elif now - still[0] >= config.settled_seconds and settled is None:
         settled = used
-    return replace(state, still=still, settled_bytes=settled)
+    return still, settled
 
 
-def _choose_level(sample: Sample, state: PolicyState, config: PolicyConfig) -> PolicyState:
+def _choose_level(
+    sample: Sample,
+    state: PolicyState,
+    config: PolicyConfig,
+    touched: int,
+    settled: int | None,
+) -> tuple[Level, float | None]:
     """Go up at once, and down when a lower level has been enough for a while."""
-    now, level = sample.time_seconds, state.level
-    enough = max(_entered(sample, state, config), _kept(sample, state, config))
-    if enough >= level:
-        return replace(state, level=enough, calm_since=None)
+    now, pressing = sample.time_seconds, sample.used_bytes
+    if settled is not None:  # all that will not go is taken for granted: what is kept can be used
+        pressing -= touched - sample.managed_bytes
+    enough = max(
+        _entered(sample, config, pressing, is_settled=settled is not None),
+        _held(sample, state, config, pressing),
+    )
+    if enough >= state.level:
+        return enough, None
     since = now if state.calm_since is None else min(state.calm_since, now)
     if now - since < config.calm_seconds:
-        return replace(state, calm_since=since)
-    return replace(state, level=enough, calm_since=None)
+        return state.level, since
+    return enough, None
 
 
-def _entered(sample: Sample, state: PolicyState, config: PolicyConfig) -> Level:
+def _entered(sample: Sample, config: PolicyConfig, pressing: int, *, is_settled: bool) -> Level:
     """Return the highest level whose entrance is reached."""
-    pressing, limit = _pressing(sample, state), sample.limit_bytes
-    level = max(at for at in Level if pressing >= config.step(at).enter * limit)
-    if state.settled_bytes is not None and sample.used_bytes >= config.high.enter * limit:
-        level = max(level, Level.ELEVATED)  # better not to grow, where nobody knows the room
+    limit, steps = sample.limit_bytes, config.steps
+    at = 0
+    while at < len(steps) - 1 and pressing >= steps[at + 1].enter * limit:
+        at += 1
+    if is_settled and sample.used_bytes >= config.high.enter * limit:
+        at = max(at, 1)  # better not to grow, where nobody knows the room
     if sample.stalled_percent > config.stalled_percent:
-        level = Level(min(level + 1, Level.CRITICAL))
-    return level
+        at = min(at + 1, len(steps) - 1)
+    return _LEVELS[at]
 
 
-def _kept(sample: Sample, state: PolicyState, config: PolicyConfig) -> Level:
+def _held(sample: Sample, state: PolicyState, config: PolicyConfig, pressing: int) -> Level:
     """Return the highest level, up to the present one, whose exit is not reached."""
-    pressing, limit = _pressing(sample, state), sample.limit_bytes
-    return max(
-        at
-        for at in Level
-        if at is Level.NORMAL or (at <= state.level and pressing > config.step(at).leave * limit)
-    )
+    at = int(state.level)
+    while at and pressing <= config.steps[at].leave * sample.limit_bytes:
+        at -= 1
+    return _LEVELS[at]
 
 
-def _pressing(sample: Sample, state: PolicyState) -> int:
-    """Return the use that counts: all of it, or without what only the allocator holds."""
-    if state.settled_bytes is None:
-        return sample.used_bytes
-    return sample.used_bytes - (state.touched_bytes - sample.managed_bytes)
+def _others(sample: Sample, touched: int) -> int:
+    """Return what is used beside the collections."""
+    return max(sample.used_bytes - touched, 0) + sample.reserved_bytes
 
 
-def _learn_others(
-    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
-) -> PolicyState:
+def _learn_usual(
+    sample: Sample, state: PolicyState, config: PolicyConfig, touched: int, elapsed: float
+) -> float:
+    """Return what is used beside the collections on average, of late."""
+    others = _others(sample, touched)
+    if state.time_seconds is None:
+        return others
+    fresh = -math.expm1(-elapsed / config.memory_seconds)
+    return state.usual_bytes + fresh * (others - state.usual_bytes)
+
+
+def _learn_peaks(
+    sample: Sample, state: PolicyState, config: PolicyConfig, touched: int, level: Level
+) -> tuple[int, int, float]:
     """
-    Estimate what is used beside the collections: slowly in calm, at once under pressure.
+    Remember the most that was used beside the collections under pressure.
 
     A peak that has brought pressure is expected to come back. It is kept in mind for one to two
     spans of `peak_seconds`, so that room is left for it, and the next one brings none.
     """
-    now, others = sample.time_seconds, sample.used_bytes - state.touched_bytes
-    others = max(others, 0) + sample.reserved_bytes
-    fresh = -math.expm1(-elapsed / config.memory_seconds) if state.time_seconds is not None else 1.0
-    usual = state.usual_bytes + fresh * (others - state.usual_bytes)
-    peak, before, since = state.peak_bytes, state.peak_before_bytes, state.peak_since
-    if since is None or not 0 <= now - since < config.peak_seconds:
+    now = sample.time_seconds
+    peak, before, since = state.peaks or (0, 0, now)
+    if not 0 <= now - since < config.peak_seconds:
         peak, before, since = 0, peak, now
-    if state.level > Level.NORMAL:
-        peak = max(peak, others)
-    return replace(
-        state, usual_bytes=usual, peak_bytes=peak, peak_before_bytes=before, peak_since=since
-    )
+    if level is not Level.NORMAL:
+        peak = max(peak, _others(sample, touched))
+    return peak, before, since
 
 
 def _choose_target(
-    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
-) -> PolicyState:
+    sample: Sample,
+    state: PolicyState,
+    config: PolicyConfig,
+    level: Level,
+    *,
+    usual: float,
+    peak: int,
+    elapsed: float,
+) -> int:
     """Let the target fall at once, and rise slowly in calm; noise does not move it."""
     limit = sample.limit_bytes
-    aim = config.step(state.level).goal * limit
-    peak = max(state.peak_bytes, state.peak_before_bytes)
-    if state.level is Level.NORMAL:  # the next peak may fill the room up to the next level
+    aim = config.steps[level].goal * limit
+    if level is Level.NORMAL:  # the next peak may fill the room up to the next level
         line = (config.elevated.enter - 2 * config.noise) * limit
-        wanted = int(max(min(aim - state.usual_bytes, line - peak), 0))
+        wanted = int(max(min(aim - usual, line - peak), 0))
     else:
-        wanted = int(max(aim - max(state.usual_bytes, peak), 0))
-    target = wanted if state.target_bytes is None else min(state.target_bytes, int(aim))
+        wanted = int(max(aim - max(usual, peak), 0))
+    if state.target_bytes is None:
+        return wanted
+    target = min(state.target_bytes, int(aim))
     if wanted < target - config.noise * limit:
-        target = wanted
-    elif state.level is Level.NORMAL and wanted > target:
+        return wanted
+    if level is Level.NORMAL and wanted > target:
         rise = config.rise_per_second * limit * min(elapsed, config.slowest_seconds)
-        target = min(wanted, target + int(rise))
-    return replace(state, target_bytes=target)
+        return min(wanted, target + int(rise))
+    return target
 
 
-def _pause(sample: Sample, state: PolicyState, config: PolicyConfig) -> float:
+def _pause(sample: Sample, config: PolicyConfig, level: Level, growth: float) -> float:
     """Return when to look again: often enough to see the limit come, at the speed of growth."""
-    slowest = config.slowest_seconds if state.level is Level.NORMAL else config.pressed_seconds
+    slowest = config.slowest_seconds if level is Level.NORMAL else config.pressed_seconds
     headroom = max(sample.limit_bytes - sample.used_bytes, 0)
-    if headroom >= 4 * slowest * state.growth:
+    if headroom >= 4 * slowest * growth:
         return slowest
-    return max(headroom / (4 * state.growth), config.fastest_seconds)
+    return max(headroom / (4 * growth), config.fastest_seconds)
