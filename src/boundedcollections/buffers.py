@@ -12,11 +12,12 @@ import weakref
 from dataclasses import dataclass
 from functools import partial
 
+from boundedcollections._core.budgets import Budget, Place
 from boundedcollections._core.errors import Closed, WouldBlock
 from boundedcollections._core.lease import Lease
 from boundedcollections._core.receiver import NOTHING, Nothing
 from boundedcollections._core.turns import OutOfTime, Turns, seconds_or_none
-from boundedcollections._core.units import KiB, positive_int
+from boundedcollections._core.units import KiB, non_negative_int, positive_int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,10 @@ class BufferPool:
         max_buffers: the most buffers that exist at once, lent or not.
         buffer_bytes: the size of one. Python spends up to 600 bytes beside that on each
             that is lent, and 300 on each that is not.
+        budget: a `MemoryBudget` to join. Its target may then hold less than the bound does: idle
+            buffers are let go, and new ones wait for room.
+        floor_bytes: what the target never falls below; one buffer at least.
+        weight: the share of the budget beside the other members'.
         name: for people and metrics.
 
     Raises:
@@ -164,16 +169,25 @@ class BufferPool:
         "_lock",
         "_max_buffers",
         "_peak",
+        "_place",
         "_refs",
         "_rejected",
         "_released",
+        "_target_bytes",
         "_turns",
         "_wake",
         "name",
     )
 
     def __init__(
-        self, *, max_buffers: int, buffer_bytes: int = 64 * KiB, name: str | None = None
+        self,
+        *,
+        max_buffers: int,
+        buffer_bytes: int = 64 * KiB,
+        budget: Budget | None = None,
+        floor_bytes: int = 0,
+        weight: float = 1.0,
+        name: str | None = None,
     ) -> None:
         self._max_buffers = positive_int("max_buffers", max_buffers)
         self._buffer_bytes = positive_int("buffer_bytes", buffer_bytes)
@@ -187,6 +201,17 @@ class BufferPool:
         self._peak = 0
         self._granted = self._released = self._rejected = 0
         self._closed = False
+        self._target_bytes = self.max_bytes
+        self._place: Place | None = None
+        if budget is not None:
+            self._place = Place(
+                self,
+                budget,
+                name=type(self).__name__ if name is None else name,
+                max_bytes=self.max_bytes,
+                floor_bytes=max(non_negative_int("floor_bytes", floor_bytes), self._buffer_bytes),
+                weight=weight,
+            )
 
     @property
     def max_buffers(self) -> int:
@@ -237,6 +262,7 @@ class BufferPool:
             TimeoutError: no buffer came back in time.
         """
         seconds = seconds_or_none(timeout_seconds)
+        self._press()
         lease = BufferLease(self)
         try:
             return await self._turns.take(partial(self._lend, lease), self._refusal, seconds)
@@ -254,6 +280,7 @@ class BufferPool:
             WouldBlock: there is none.
             Closed: the pool was closed.
         """
+        self._press()
         lease = BufferLease(self)
         try:
             taken = self._turns.take_nowait(partial(self._lend, lease))
@@ -278,6 +305,7 @@ class BufferPool:
             TimeoutError: no buffer came back in time.
         """
         seconds = seconds_or_none(timeout_seconds)
+        self._press()
         lease = BufferLease(self)
         try:
             return self._turns.take_blocking(partial(self._lend, lease), self._refusal, seconds)
@@ -347,6 +375,27 @@ class BufferPool:
         kind = type(self).__name__
         return kind if self.name is None else f"{kind} {self.name!r}"
 
+    def _press(self) -> None:
+        """Tell the budget if its target is in the way of one more buffer."""
+        if self._place is not None and not self._idle:
+            wanted = self.current_bytes + self._buffer_bytes
+            if self._target_bytes < wanted <= self.max_bytes:
+                self._place.account.press(self._buffer_bytes)
+
+    def _claimed_bytes(self) -> int:
+        return self.current_bytes
+
+    def _aim(self, target_bytes: int) -> None:
+        self._target_bytes = target_bytes
+
+    def _shed(self) -> bool:
+        """Let one idle buffer go if the target is exceeded; say whether it still is."""
+        with self._lock:
+            is_above = self.current_bytes > self._target_bytes
+            victim = self._idle.pop() if is_above and self._idle else None
+        del victim
+        return self.current_bytes > self._target_bytes
+
     def _refusal(self) -> WouldBlock:
         with self._lock:
             self._rejected += 1
@@ -371,15 +420,18 @@ class BufferPool:
             else:
                 refs = self._refs
                 alive = [ref for ref in refs if ref() is not None]
-                if len(alive) >= self._max_buffers:
+                exist = len(alive) + 1
+                if exist > self._max_buffers or exist * self._buffer_bytes > self._target_bytes:
                     return NOTHING
                 buffer = _Buffer(self._buffer_bytes)
                 view = memoryview(buffer)
-                exist = len(alive) + 1
                 alive.append(weakref.ref(buffer, self._wake))
                 if self._refs is not refs:  # whoever interrupted this has made one, too
                     continue
                 self._refs = alive
+                if exist * self._buffer_bytes > self._target_bytes:  # it may have just fallen
+                    self._refs = refs
+                    return NOTHING
                 if exist > self._peak:  # noqa: PLR1730  # max() would be a call
                     self._peak = exist
             buffer.lent = True
@@ -415,7 +467,7 @@ class BufferPool:
         except (BufferError, MemoryError):
             return
         with self._lock:
-            if not self._closed:
+            if not self._closed and self.current_bytes <= self._target_bytes:
                 self._idle.append(memory)
 
     def _check(self) -> None:

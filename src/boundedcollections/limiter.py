@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
+from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import Closed, LimitReached
 from boundedcollections._core.lease import Lease
 from boundedcollections._core.receiver import NOTHING, Nothing
@@ -69,13 +70,6 @@ class LimiterStatistics:
     timed_out: int
     mean_seconds: float
     closed: bool
-
-
-class Gate(Protocol):
-    """What a limiter uses of a `MemoryBudget`."""
-
-    def admit(self) -> None:
-        """Raise `LimitReached` when nothing new is to be let in."""
 
 
 class _Share:
@@ -198,7 +192,7 @@ is reached; try again in 1 seconds
         max_connections: int,
         max_per_key: int | None = None,
         max_waiting: int = 0,
-        budget: Gate | None = None,
+        budget: Budget | None = None,
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -20,7 +20,7 @@ from boundedcollections._core.units import positive_int
 
 _MANY_LINES: Final = 256
 """A chunk with more lines than that is split piece by piece: a line costs more than its break."""
-_PIECE_BYTES: Final = 1_024
+_LEAST_PIECE_BYTES: Final = 1_024
 
 
 class Line(NamedTuple):
@@ -369,7 +369,9 @@ async def read_lines(pipe: Pipe, pool: Buffers, max_line_bytes: int) -> AsyncGen
 
 
 def _pieces(chunk: bytes) -> Iterator[bytes]:
-    """Cut a chunk that has very many lines."""
-    step = _PIECE_BYTES if chunk.count(b"\n") > _MANY_LINES else len(chunk)
+    """Cut a chunk of very many lines, so that never more than some thousand are made at once."""
+    step = len(chunk)
+    if (lines := chunk.count(b"\n")) > _MANY_LINES:
+        step = max(_LEAST_PIECE_BYTES, step * _MANY_LINES // lines)
     for start in range(0, len(chunk), step):
         yield chunk[start : start + step]

@@ -9,10 +9,11 @@ from collections.abc import Callable, Coroutine
 import pytest
 from interruptions import interrupted_everywhere
 
-from boundedcollections import BufferPool, Closed, KiB, WouldBlock
+from boundedcollections import BufferPool, Closed, KiB, WouldBlock, buffers
 from boundedcollections._core.turns import Turns
 from boundedcollections._core.waiters import ThreadWaiter
 from boundedcollections.buffers import BufferLease
+from boundedcollections.memory.budget import MemoryBudget
 from boundedcollections.testing import check_invariants
 
 
@@ -347,6 +348,74 @@ class TestClose:
         assert pool.current_bytes == 8
         lease.release()
         assert pool.current_bytes == 0
+
+
+class TestBudgets:
+    def test_a_pool_makes_no_buffer_above_its_target(self) -> None:
+        budget = MemoryBudget(max_bytes=1_000)
+        pool = pool_of(10, buffer_bytes=100, budget=budget)
+        assert budget.claimed_bytes == 0
+        with budget.reserve(700):
+            leases = [pool.acquire_nowait() for _ in range(3)]
+            assert budget.claimed_bytes == pool.current_bytes == 300
+            with pytest.raises(WouldBlock):
+                pool.acquire_nowait()
+            for lease in leases:
+                lease.release()
+
+    def test_idle_buffers_go_when_the_target_falls_and_lent_ones_when_they_come_back(self) -> None:
+        budget = MemoryBudget(max_bytes=1_000)
+        pool = pool_of(10, buffer_bytes=100, budget=budget)
+        leases = [pool.acquire_nowait() for _ in range(8)]
+        for lease in leases[:4]:
+            lease.release()
+        pool._aim(300)
+        while pool._shed():
+            if pool.statistics().idle == 0:
+                break
+        figures = pool.statistics()
+        assert (figures.leased, figures.idle, figures.current_bytes) == (4, 0, 400)
+        for lease in leases[4:]:
+            lease.release()
+        assert pool.current_bytes == 300
+        assert not pool._shed()
+
+    def test_one_buffer_can_always_be_had(self) -> None:
+        budget = MemoryBudget(max_bytes=250)
+        pool = pool_of(10, buffer_bytes=100, budget=budget)
+        greedy = pool_of(1, buffer_bytes=150, budget=budget, floor_bytes=150)
+        greedy.acquire_nowait().release()
+        with pool.acquire_nowait(), pytest.raises(WouldBlock):
+            pool.acquire_nowait()
+
+    def test_a_target_that_falls_while_a_buffer_is_made_holds_for_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pool = pool_of(2)
+        made = buffers._Buffer
+
+        def make(size: int) -> buffers._Buffer:
+            pool._aim(8)
+            return made(size)
+
+        with pool.acquire_nowait():
+            monkeypatch.setattr(buffers, "_Buffer", make)
+            with pytest.raises(WouldBlock):
+                pool.acquire_nowait()
+            assert pool.current_bytes == 8
+
+    def test_a_pool_that_dies_leaves_its_budget(self) -> None:
+        budget = MemoryBudget(max_bytes=1_000)
+        pool = pool_of(10, buffer_bytes=100, budget=budget)
+        pool.acquire_nowait().release()
+        assert budget.claimed_bytes == 100
+        del pool
+        gc.collect()
+        assert budget.claimed_bytes == 0
+
+    def test_a_floor_that_is_none_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="floor_bytes"):
+            pool_of(1, budget=MemoryBudget(max_bytes=100), floor_bytes=-1)
 
 
 def strike_with_an_interrupt() -> None:

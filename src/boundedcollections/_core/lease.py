@@ -50,7 +50,7 @@ class Lease(ABC):
         return f"<{self._where()}{' released' if self.released else ''}>"
 
     def __del__(self) -> None:
-        if hasattr(self, "_owner") and self._give_back(leaked=True):
+        if hasattr(self, "_owner") and not self.released and self._give_back(leaked=True):
             warnings.warn(
                 f"{self._where()} was never released", ResourceWarning, stacklevel=2, source=self
             )
