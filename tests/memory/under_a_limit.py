@@ -7,8 +7,8 @@ SECONDS is how long the load lasts, CALM how long memory has to be enough before
 and PATIENCE how long to wait in the end for the process to be as small as at the beginning.
 
 Six collections are written to all the time, each of them allowed more than there is; requests come
-in bursts and need memory of their own; in the middle of it something that nobody counts takes a
-quarter of the limit for a while. In the end all clients leave.
+in bursts and need memory of their own; in the middle of it something that nobody counts takes as
+much as there is, for a while. In the end all clients leave.
 """
 
 import contextlib
@@ -38,9 +38,10 @@ from boundedcollections.memory.probe import LinuxProbe
 
 MB = 1_000_000
 HARD_LIMIT = 200 * MB
-BUDGET = 135 * MB
+BUDGET = 120 * MB
 CLOSE_TO_BASELINE = 15 * MB
-HOG = 60 * MB
+HOG = 90 * MB
+HOG_PER_SECOND = 40 * MB
 
 
 class Collections:
@@ -118,7 +119,7 @@ class Service:
         except LimitReached:
             with self.lock:
                 self.refused += 1
-                if self.budget.level is Level.CRITICAL:
+                if self.is_critical():
                     self.refusal_seconds.append(time.thread_time() - begin)
             return
         with reservation:
@@ -126,6 +127,9 @@ class Service:
             self.log.append(b"x" * 600)
             time.sleep(0.002)
             self.served += len(parts) > 0
+
+    def is_critical(self) -> bool:
+        return self.budget is not None and self.budget.level is Level.CRITICAL
 
     def guarded(self, act: Callable[[], object]) -> None:
         """Do something, unless there is no memory for it: then it is all over."""
@@ -143,14 +147,18 @@ def load(service: Service, probe: LinuxProbe, seconds: float) -> int:
     for thread in threads:
         thread.start()
     peak = 0
+    most = HOG
     hog: list[bytes] = []
     begin = time.monotonic()
     while (elapsed := time.monotonic() - begin) < seconds and not service.over.is_set():
         peak = max(peak, probe.read().rss_bytes)
-        if not seconds / 4 < elapsed < seconds / 2:
+        wanted = min((elapsed - seconds / 4) * HOG_PER_SECOND, most)
+        if service.is_critical():
+            most = 0  # it has done its work
+        if elapsed > seconds * 3 / 4:
             hog.clear()
-        elif len(hog) < HOG // MB:
-            service.guarded(lambda: hog.extend(b"x" * MB for _ in range(5)))
+        elif len(hog) * MB < wanted:
+            service.guarded(lambda: hog.append(b"x" * MB))
         time.sleep(0.005)
     service.over.set()
     for thread in threads:
