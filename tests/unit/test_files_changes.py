@@ -1,5 +1,6 @@
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,10 +49,15 @@ def test_equal_blocks_are_not_taken_apart(tmp_path: Path, monkeypatch: pytest.Mo
     before = snapshot_of(tmp_path)
     plant(tmp_path, "10/new")
     after = snapshot_of(tmp_path)
-    taken_apart = []
+    taken_apart: list[bytes] = []
     module = "boundedcollections.files.changes"
     decoded = Columns.folder.__globals__["decoded"]
-    monkeypatch.setattr(f"{module}.decoded", lambda b: taken_apart.append(b) or decoded(b))
+
+    def take_apart(block: bytes) -> Any:
+        taken_apart.append(block)
+        return decoded(block)
+
+    monkeypatch.setattr(f"{module}.decoded", take_apart)
     assert list(IndexChanges(before, after).added()) == ["10/new"]
     assert len(taken_apart) == 4  # of each the one that differs, and the next, to get into step
 

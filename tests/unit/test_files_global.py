@@ -23,9 +23,9 @@ def root(tmp_path: Path, home: Path) -> Path:
     root = tmp_path / "project"
     for name in ("objects", "refs", "info"):
         (root / ".git" / name).mkdir(parents=True)
-    for name in (".git/HEAD", "a.swp", "a.bak", "a.py", "sub"):
-        path = root / name
-        (path.mkdir() or (path / "b.swp").touch()) if name == "sub" else path.touch()
+    (root / "sub").mkdir()
+    for name in (".git/HEAD", "a.swp", "a.bak", "a.py", "sub/b.swp"):
+        (root / name).touch()
     return root
 
 

@@ -54,7 +54,7 @@ class Spy:
         self._root = f"{root}/"
         self.listed: list[str] = []
 
-    def __call__(self, path: str) -> Any:
+    def __call__(self, path: Any) -> Any:
         if isinstance(path, str) and path.startswith(self._root):
             self.listed.append(path.removeprefix(self._root))
         return self._scandir(path)

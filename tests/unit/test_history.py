@@ -400,7 +400,7 @@ class TestInterruptions:
         class Interrupted(Ledger):
             __slots__ = ()
 
-            def admit(self, size: int) -> bool:
+            def admit(self, size: int) -> RemovalCause | None:
                 admitted = super().admit(size)
                 history._ledger.__class__ = Ledger
                 assert history.append("ccc") == 1

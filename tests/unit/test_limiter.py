@@ -38,9 +38,7 @@ class TestPermits:
     def test_a_permit_is_used_by_with(self) -> None:
         limiter = limiter_of(2)
         with limiter.acquire_nowait("ann") as permit:
-            assert permit.key == "ann"
-            assert not permit.released
-            assert len(limiter) == 1
+            assert (permit.key, permit.released, len(limiter)) == ("ann", False, 1)
         assert permit.released
         figures = limiter.statistics()
         assert (figures.connections, figures.admitted, figures.released) == (0, 1, 1)
@@ -282,14 +280,13 @@ class TestWaiting:
             with await limiter.acquire():
                 entered.append(name)
 
+        def in_loop(name: str) -> None:
+            asyncio.run(in_task(name))
+
         threads = []
         for number, name in enumerate("abcd"):
-            target: Callable[[], object] = (
-                (lambda name=name: in_thread(name))
-                if number % 2
-                else (lambda name=name: asyncio.run(in_task(name)))
-            )
-            threads.append(threading.Thread(target=target))
+            run = in_thread if number % 2 else in_loop
+            threads.append(threading.Thread(target=run, args=(name,)))
             threads[-1].start()
             while limiter.statistics().waiting <= number:
                 time.sleep(0.001)
