@@ -39,7 +39,14 @@ from boundedcollections.history import BoundedHistory, HistoryStatistics
 from boundedcollections.limiter import ConnectionLimiter, LimiterStatistics
 from boundedcollections.lines import Line, LineSplitter, LineStatistics, read_lines
 from boundedcollections.lru import CacheInfo, LRUStatistics, Memoized, SizeAwareLRU
+from boundedcollections.memory.budget import (
+    BudgetStatistics,
+    MemberStatistics,
+    MemoryBudget,
+    Reservation,
+)
 from boundedcollections.memory.monitor import MemoryMonitor, MonitorStatistics
+from boundedcollections.memory.policy import Level
 
 __all__ = [
     "Answers",
@@ -48,6 +55,7 @@ __all__ = [
     "BoundedHistory",
     "Broadcast",
     "BroadcastStatistics",
+    "BudgetStatistics",
     "BufferPool",
     "BufferPoolStatistics",
     "CacheInfo",
@@ -67,18 +75,22 @@ __all__ = [
     "KiB",
     "LRUStatistics",
     "Lagged",
+    "Level",
     "LimitReached",
     "LimiterStatistics",
     "Line",
     "LineSplitter",
     "LineStatistics",
+    "MemberStatistics",
     "Memoized",
+    "MemoryBudget",
     "MemoryMonitor",
     "MiB",
     "MonitorStatistics",
     "RecursiveLoad",
     "RemovalCause",
     "ReplaceOnIndex",
+    "Reservation",
     "Sink",
     "SinkStatistics",
     "SizeAwareLRU",

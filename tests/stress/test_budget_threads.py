@@ -3,15 +3,28 @@ import random
 import threading
 from collections import deque
 from dataclasses import replace
+from typing import Any
 
 from stress.storm import for_a_while, storm
 
-from boundedcollections import LimitReached
+from boundedcollections import (
+    BoundedHistory,
+    Broadcast,
+    DropOldestChannel,
+    LimitReached,
+    SizeAwareLRU,
+    TooLarge,
+    WouldBlock,
+)
 from boundedcollections.memory.budget import MemoryBudget
 from boundedcollections.memory.policy import LADDER, PolicyState, Sample, decide
 from boundedcollections.testing import check_invariants
 
 BOUND = 10_000
+
+
+def size_of(item: int) -> int:
+    return item
 
 
 class Queue:
@@ -91,3 +104,50 @@ def test_many_threads_never_hold_more_than_the_bound_together(seconds: float) ->
     for member in members:
         assert member.claimed_bytes == sum(member.sizes)
     assert budget.current_bytes <= BOUND
+
+
+@for_a_while
+def test_collections_of_every_kind_share_a_budget_under_many_threads(seconds: float) -> None:
+    budget = MemoryBudget(max_bytes=BOUND * 10)
+    settings: dict[str, Any] = {"max_bytes": BOUND * 10, "sizeof": size_of, "budget": budget}
+    cache: SizeAwareLRU[int, int] = SizeAwareLRU(**settings)
+    history: BoundedHistory[int] = BoundedHistory(**settings)
+    channel: DropOldestChannel[int] = DropOldestChannel(**settings)
+    hub: Broadcast[int] = Broadcast(**settings)
+    largest = 1_000
+
+    def write() -> None:
+        size = random.randint(0, largest)
+        with contextlib.suppress(TooLarge):
+            cache[random.randint(0, 5_000)] = size
+            history.append(size)
+            channel.send(size)
+            hub.send(size)
+
+    def receive() -> None:
+        with contextlib.suppress(WouldBlock):
+            for _ in range(20):
+                channel.receive_nowait()
+
+    def reserve() -> None:
+        with contextlib.suppress(LimitReached), budget.reserve(random.randint(1, BOUND * 6)):
+            pass
+
+    def catch_up() -> None:
+        budget.catch_up()
+        budget.forget_plan()
+        statistics = budget.statistics()
+        targets = sum(member.target_bytes for member in statistics.members)
+        assert targets + statistics.reserved_bytes <= budget.max_bytes
+
+    storm(write, write, write, receive, reserve, catch_up, seconds=seconds)
+    check_invariants(budget, cache, history, channel, hub)
+    while budget.catch_up():
+        pass
+    check_invariants(budget, cache, history, channel, hub)
+    assert budget.current_bytes <= budget.max_bytes
+    for collection in (cache, history):
+        figures = collection.statistics()
+        left = sum(tally.items for tally in figures.left.values())
+        assert figures.accepted.items == left + figures.items
+    assert hub.statistics().sent == hub.statistics().evicted + len(hub)

@@ -17,6 +17,7 @@ from boundedcollections.memory.policy import (
 )
 
 LIMIT = 1_000
+SOON_SETTLED = replace(LADDER, settled_seconds=60)
 
 
 class Watcher:
@@ -234,7 +235,7 @@ def test_plans_are_numbered() -> None:
 
 
 def test_a_process_that_nothing_can_make_smaller_is_let_work_again() -> None:
-    watcher = Watcher(replace(LADDER, kept_seconds=1e9))
+    watcher = Watcher(SOON_SETTLED)
     watcher.see(950, claimed=800)
     plans = [watcher.see(950, claimed=300) for _ in range(70)]
     assert not any(plan.settled for plan in plans[:60])
@@ -247,7 +248,7 @@ def test_a_process_that_nothing_can_make_smaller_is_let_work_again() -> None:
 
 
 def test_a_settled_process_that_shrinks_is_an_ordinary_one() -> None:
-    watcher = Watcher(replace(LADDER, kept_seconds=1e9))
+    watcher = Watcher(SOON_SETTLED)
     watcher.see(950, claimed=800)
     for _ in range(70):
         watcher.see(950, claimed=300)
@@ -255,14 +256,14 @@ def test_a_settled_process_that_shrinks_is_an_ordinary_one() -> None:
 
 
 def test_a_baseline_above_the_line_stays_critical_but_is_told_of() -> None:
-    watcher = Watcher()
+    watcher = Watcher(SOON_SETTLED)
     plans = [watcher.see(950) for _ in range(120)]
     assert plans[-1].settled
     assert {plan.level for plan in plans} == {Level.CRITICAL}
 
 
 def test_what_still_moves_is_not_settled() -> None:
-    watcher = Watcher()
+    watcher = Watcher(SOON_SETTLED)
     plans = [watcher.see(950, claimed=(second // 10) * 30) for second in range(200)]
     assert not any(plan.settled for plan in plans)
 
@@ -287,3 +288,9 @@ def test_a_ladder_that_could_flap_or_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         PolicyConfig(**wrong)
+
+
+def test_what_creeps_up_is_not_settled() -> None:
+    watcher = Watcher()
+    plans = [watcher.see(940 + second // 20, claimed=100) for second in range(600)]
+    assert not any(plan.settled for plan in plans)

@@ -111,8 +111,9 @@ class PolicyConfig:
             back.
         kept_seconds: the time in which the belief fades that the allocator has kept what was
             freed: by then it has been trimmed, or something else has taken the place.
-        settled_seconds: a level that nothing more can be done about for so long is not taken for
-            a shortage any more, as far as it comes from memory that only the allocator holds.
+        settled_seconds: where nothing has moved for so long, however high the use, only the least
+            that was ever used beside the collections counts: what came and will not go is not a
+            shortage that refusing could end.
         stalled_percent: more waiting for memory than this raises the level by one.
         collect_from: the level from which on garbage is to be collected.
         trim_bytes: the allocator is to be trimmed when it seems to keep more than this, or than
@@ -135,7 +136,7 @@ class PolicyConfig:
     memory_seconds: float = 15.0
     peak_seconds: float = 300.0
     kept_seconds: float = 120.0
-    settled_seconds: float = 60.0
+    settled_seconds: float = 300.0
     stalled_percent: float = 10.0
     collect_from: Level = Level.HIGH
     trim_bytes: int = 64 * MiB
@@ -294,7 +295,7 @@ def decide(
     elapsed = max(elapsed, 0.0)  # whatever the clock does, time does not run backwards
     touched, reference = _learn_touched(sample, state, config, elapsed)
     still, settled = _learn_settled(sample, state, config)
-    level, calm_since = _choose_level(sample, state, config, touched, settled)
+    level, calm_since = _choose_level(sample, state, config, settled)
     usual = _learn_usual(sample, state, config, touched, elapsed)
     peaks = _learn_peaks(sample, state, config, touched, level)
     target = _choose_target(
@@ -346,8 +347,7 @@ def _learn_touched(
     gone = max(state.reference_bytes - used, 0)
     reference = min(max(state.reference_bytes, used - noise), used)
     kept = max(min(state.touched_bytes - gone, used) - sample.managed_bytes, 0)
-    if state.settled_bytes is None:
-        kept *= math.exp(-elapsed / config.kept_seconds)
+    kept *= math.exp(-elapsed / config.kept_seconds)
     return sample.managed_bytes + int(kept), reference
 
 
@@ -364,7 +364,7 @@ def _learn_settled(
 ) -> tuple[tuple[float, int, int] | None, int | None]:
     """See whether the use stays high, although everything that can be done has been done."""
     now, used, managed = sample.time_seconds, sample.used_bytes, sample.managed_bytes
-    noise = 2 * config.noise * sample.limit_bytes
+    noise = config.noise * sample.limit_bytes
     still, settled = state.still, state.settled_bytes
     if used <= config.high.leave * sample.limit_bytes:
         return None, None
@@ -381,13 +381,12 @@ def _choose_level(
     sample: Sample,
     state: PolicyState,
     config: PolicyConfig,
-    touched: int,
     settled: int | None,
 ) -> tuple[Level, float | None]:
     """Go up at once, and down when a lower level has been enough for a while."""
     now, pressing = sample.time_seconds, sample.used_bytes
-    if settled is not None:  # all that will not go is taken for granted: what is kept can be used
-        pressing -= touched - sample.managed_bytes
+    if settled is not None:  # all that came and will not go is room that can be used again
+        pressing = min(int(state.least_unmanaged_bytes) + sample.managed_bytes, pressing)
     enough = max(
         _entered(sample, config, pressing, is_settled=settled is not None),
         _held(sample, state, config, pressing),
