@@ -16,6 +16,7 @@ name. All work is bounded; where a bound cuts something off, the answer is calle
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from heapq import nsmallest
 from itertools import chain, islice
 from re import Pattern, escape
@@ -25,7 +26,7 @@ from boundedcollections.files.engines import Engine, Hits, Matcher
 from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import fold, holds
 from boundedcollections.files.standard import compiled, subsequence
-from boundedcollections.files.tables import Tables, folded
+from boundedcollections.files.tables import Tables, composed, folded
 from boundedcollections.files.tree import decoded, encoded
 
 _MOST_HITS: Final = 1_000
@@ -37,7 +38,7 @@ _MOST_CANDIDATES: Final = 48
 _MOST_LISTED: Final = 4
 """So many files of each folder that holds the query."""
 
-_MOST_FOLDERS: Final = 500
+_MOST_FOLDERS: Final = 300
 """So many folders are looked into."""
 
 _MOST_QUICK_FOLDERS: Final = 128
@@ -49,8 +50,8 @@ _MOST_NAMES: Final = 10_000
 _MOST_QUICK_NAMES: Final = 4_000
 """So many for the first answer."""
 
-_MOST_CHECKED: Final = 2_000
-"""So many files of a tier are asked whether the rest of a query is in their paths."""
+_MOST_CHECKED: Final = 400
+"""So many files of a tier may lack the rest of a query, or have it in another case."""
 
 _MOST_ENDS: Final = 400
 """So many files, at most, are called as a query ends, for their folders to be looked at."""
@@ -60,6 +61,9 @@ _MOST_ENTERED: Final = 32
 
 _MOST_SPLITS: Final = 24
 """A query is parted between folder and name in so many places."""
+
+_USUAL_PART: Final = 6
+"""So many letters are what few enough folders hold, as a rule."""
 
 _Sized = tuple[int, int]
 """The length of a path, and the number of the file, or of the folder."""
@@ -103,6 +107,7 @@ class Candidates:
         "_entered",
         "_folded",
         "_letters",
+        "_levels",
         "_main",
         "_names",
         "_narrowing",
@@ -137,6 +142,7 @@ class Candidates:
         self._budget = tables.engine.most_texts
         self._names: list[int] | None = []
         self._folded: dict[int, bytes] = {}
+        self._levels: dict[int, int] = {}
         self._patterns: dict[bytes, Pattern[bytes]] = {}
         self.files: dict[int, None] = {}
         self.incomplete = tables.is_partial
@@ -172,7 +178,8 @@ class Candidates:
                 return  # of equals, a match in the name comes before one in a folder
         roots = self._tables.folders.at(above, prefix)
         if not self._query.ignore_case:
-            roots = [number for number in roots if self._has_case(number)]
+            self.incomplete |= len(roots) > _MOST_CHECKED
+            roots = [number for number in roots[:_MOST_CHECKED] if self._has_case(number)]
         below = self._files_below(self._tables.folders.below(roots))
         self._add(self._shortest(below, self._others))
 
@@ -212,6 +219,19 @@ class Candidates:
         names = self._tables.names
         matcher = engine.matcher([[names[number] for number in self._names]])
         return Narrowing(self._tables, self._letters, self._names, matcher)
+
+    def worth_scoring(self, scored: AbstractSet[int]) -> list[str]:
+        """Return the paths of the files but those that were scored; the best, if there are many."""
+        paths = [self._tables.columns.path(file) for file in self.files.keys() - scored]
+        paths.sort(key=len)
+        engine = self._tables.engine
+        most = max(engine.most_scored, 2 * self._wanted)
+        if len(paths) <= most:
+            return paths
+        matcher = engine.matcher([[composed(encoded(path)) for path in paths]])
+        hits = matcher.hits(self._letters, [range(len(paths))], most)
+        self.incomplete |= hits.is_cut
+        return [paths[number] for number in hits.numbers]
 
     # ── names ───────────────────────────────────────────────────────────────────────────────
 
@@ -357,17 +377,16 @@ class Candidates:
         """Return folders that hold so many letters of the query, as few as there is time for."""
         matcher = self._tables.folders.matcher
         least = max(1, self._text.rfind("/") + 1)
-        most = len(self._text)
+        most = len(self._text) + 1
         best = Hits([], is_cut=False)
-        while True:
-            size = least if most == len(self._text) else (least + most) // 2
+        size = least if least > 1 else min(_USUAL_PART, most - 1)
+        while least < most:
             hits = matcher.hits(encoded(self._text[:size]), self._all_folders(), _MOST_FOLDERS)
             if not hits.is_cut:
                 best, most = hits, size
             else:
                 least = size + 1
-            if least >= most:
-                break
+            size = (least + most) // 2
         return most, best.numbers
 
     def _add_names_behind(self) -> None:
@@ -377,7 +396,7 @@ class Candidates:
         hits = self._hits(self._letters[len(held) :], [range(len(self._tables.names))])
         files = (
             file
-            for number in hits.numbers
+            for number in hits.numbers[:_MOST_CHECKED]
             for _, file in islice(self._files(range(number, number + 1)), self._wanted)
             if _holds(held, self._folder(self._tables.folder_of(file)))
         )
@@ -388,7 +407,9 @@ class Candidates:
 
     def _level(self, folder: int) -> int:
         """Return how many bytes of the query the path of a folder holds."""
-        return _climb(self._letters, self._folder(folder))
+        if folder not in self._levels:
+            self._levels[folder] = _climb(self._letters, self._folder(folder))
+        return self._levels[folder]
 
     def _folder(self, number: int) -> bytes:
         if number not in self._folded:
@@ -483,17 +504,18 @@ class Candidates:
 
     def _add_some(self, files: Iterable[int], most: int) -> None:
         """Add files that hold all terms; the incomplete one has more."""
-        added = checked = 0
+        added = failed = 0
         for file in files:
             if file in self.files:
                 continue
-            if added == most or checked == _MOST_CHECKED:
+            if added == most or failed == _MOST_CHECKED:
                 self.incomplete = True
                 return
-            checked += 1
             if self._passes(file, self._checks):
                 added += 1
                 self.files[file] = None
+            else:
+                failed += 1
 
     def _add(self, files: Iterable[int]) -> None:
         self.files |= dict.fromkeys(files)

@@ -55,6 +55,7 @@ class Engine(Protocol):
         fixed_bytes: what a matcher takes without any texts, however they are grouped.
         quick_texts: so many are matched in a few milliseconds.
         most_texts: so many are matched for one query.
+        most_scored: of more paths at once, the engine's own order says which are worth scoring.
         shares: what its tables may take, as a multiple of what the snapshot may.
     """
 
@@ -63,6 +64,7 @@ class Engine(Protocol):
     fixed_bytes: int
     quick_texts: int
     most_texts: int
+    most_scored: int
     shares: int
 
     def matcher(self, groups: Iterable[Iterable[bytes]]) -> Matcher:

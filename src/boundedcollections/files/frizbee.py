@@ -17,6 +17,9 @@ from boundedcollections.files.engines import Hits
 _BATCH: Final = 2_000
 """So many texts are handed over at once: that holds up other threads."""
 
+_MOST_MORE: Final = 64
+"""So many hits of each further list are taken once there are too many: each is an object."""
+
 _OVERHEAD_BYTES: Final = 44
 """What a text takes besides its own bytes, measured: its head, its block, room to grow."""
 
@@ -58,22 +61,26 @@ class FrizbeeMatcher:
 
     def hits(self, letters: bytes, spans: Iterable[range], most: int) -> Hits:
         """Return texts that hold `letters` in order; those first that frizbee likes best."""
-        matcher = self._frizbee.Matcher(
+        matcher = self._matcher(letters, most + 1)
+        found: list[tuple[int, int]] = []
+        is_cut = False
+        for shard, first in (pair for span in spans for pair in self._shards_in(span)):
+            found += [(-match.score, first + match.index) for match in matcher.match_list(shard)]
+            if len(found) > most and not is_cut:
+                is_cut = True
+                matcher = self._matcher(letters, min(most, _MOST_MORE))
+        found.sort()
+        return Hits([number for _, number in found[:most]], is_cut)
+
+    def _matcher(self, letters: bytes, most: int) -> Any:
+        return self._frizbee.Matcher(
             _legible(letters),
             max_typos=0,
-            max_items=most + 1,
+            max_items=most,
             casing="ignore",
             unicode="ignore" if letters.isascii() else "always",
             scoring=self._scoring,
         )
-        found = [
-            (-match.score, first + match.index)
-            for span in spans
-            for shard, first in self._shards_in(span)
-            for match in matcher.match_list(shard)
-        ]
-        found.sort()
-        return Hits([number for _, number in found[:most]], is_cut=len(found) > most)
 
     def _shards_in(self, span: range) -> Iterable[tuple[Any, int]]:
         begin, end = (bisect_left(self._starts, number) for number in (span.start, span.stop))
@@ -87,8 +94,9 @@ class FrizbeeEngine:
     name: Final = "frizbee"
     bytes_per_text: Final = _OVERHEAD_BYTES
     fixed_bytes: Final = 256 * _SHARDS_BYTES  # a group for each first byte
-    quick_texts: Final = 150_000
+    quick_texts: Final = 50_000
     most_texts: Final = 2_000_000
+    most_scored: Final = 48
     shares: Final = 3
 
     def __init__(self, frizbee: Any) -> None:

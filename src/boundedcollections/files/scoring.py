@@ -87,15 +87,14 @@ def fold(path: str, *, ignore_case: bool) -> Text:
     return Text("".join(folded), "".join(map(path.__getitem__, places)), places)
 
 
-_Cell = tuple[int, int, int, bool, int, Any]
+_Cell = tuple[int, int, int, int, Any]
 """
 A place where a letter of the query matches, as a plain tuple, because there are many:
 
 - the place;
 - the score of the best alignment up to there; it may end earlier, then a gap is taken off;
 - the bonus of the first letter of the unbroken row that ends there; -1 if there is none;
-- whether it ends earlier;
-- the place where it ends;
+- the place where it ends: there, or earlier;
 - the cell of the letter before that it came from; None for the first letter.
 """
 
@@ -117,15 +116,17 @@ def align(query: str, text: Text) -> Alignment | None:
     spans = _spans(query, text.folded)
     if spans is None:
         return None
+    kinds = _kinds(text.shown)
     cells: list[_Cell] = []
     for letter, span in zip(query, spans, strict=True):
-        cells = _next_cells(text, letter, span, cells)
+        grow = _next_cells if cells else _first_cells
+        cells = grow(text.folded, kinds, letter, span, cells)
     best = max(cells, key=itemgetter(1, 0))  # of equals the last: it is nearer to the name
     found = []
     cell: _Cell | None = best
     while cell is not None:
-        found.append(text.places[cell[4]])
-        cell = cell[5]
+        found.append(text.places[cell[3]])
+        cell = cell[4]
     return Alignment(best[1], tuple(found[::-1]))
 
 
@@ -156,51 +157,63 @@ def _spans(query: str, text: str) -> list[tuple[int, int]] | None:
     return list(zip(first, reversed(last), strict=True))
 
 
-def _next_cells(
-    text: Text, letter: str, span: tuple[int, int], previous: list[_Cell]
+def _first_cells(
+    folded: str, kinds: str, letter: str, span: tuple[int, int], _: list[_Cell]
 ) -> list[_Cell]:
-    """Return the cells of `letter`, given those of the letter before; none for the first."""
-    folded, shown, _ = text
+    """Return the cells of the first letter."""
     first, last = span
     cells: list[_Cell] = []
-    source = 0
     at = folded.find(letter, first, last + 1)
     while at >= 0:
-        bonus = _bonus(shown[at - 1] if at else "/", shown[at])
-        if not previous:
-            cells.append((at, _MATCH + 2 * bonus, bonus, False, at, None))
-        else:
-            while source + 1 < len(previous) and previous[source + 1][0] < at:
-                source += 1
-            cells.append(_cell(at, bonus, previous[source], cells[-1] if cells else None))
+        bonus = _BONUSES[kinds[at : at + 2]]
+        cells.append((at, _MATCH + 2 * bonus, bonus, at, None))
         at = folded.find(letter, at + 1, last + 1)
     return cells
 
 
-def _cell(at: int, bonus: int, source: _Cell, left: _Cell | None) -> _Cell:
-    """Return the better of: the letter is at `at`, behind `source`; it remains where `left` ends."""
-    place, score, row_bonus, *_ = source
-    gain = bonus
-    if place < at - 1:
-        score = max(_after_gap(source, at - 1), 0)
-        row_bonus = bonus
-    elif row_bonus < 0 or bonus > max(row_bonus, _AT_WORD - 1):
-        row_bonus = bonus
-    else:
-        gain = max(bonus, _IN_A_ROW, row_bonus)
-    score += _MATCH
-    if left is not None:
-        remaining = _after_gap(left, at)
-        if remaining > score + gain:
-            gain, row_bonus = bonus, -1
-        if remaining > score + gain:
-            return at, remaining, -1, True, left[4], left[5]
-    return at, score + gain, row_bonus, False, at, source
+def _next_cells(
+    folded: str, kinds: str, letter: str, span: tuple[int, int], previous: list[_Cell]
+) -> list[_Cell]:
+    """
+    Return the cells of a further letter, given those of the letter before.
 
-
-def _after_gap(cell: _Cell, at: int) -> int:
-    """Return what is left of the score of `cell` if the next character to match is behind `at`."""
-    return cell[1] - (at - cell[0]) * _LONGER_GAP - (0 if cell[3] else _GAP - _LONGER_GAP)
+    Each is the better of: the letter is at this place; the alignment ends where that of the last
+    cell does. It is one function because nothing else takes as much time.
+    """
+    cells: list[_Cell] = []
+    first, last = span
+    sources = iter(previous)
+    source = next(sources)
+    after = next(sources, None)
+    left_at, left_score, left_end = first, 0, first  # as if nothing were there
+    left_back: _Cell | None = None
+    at = folded.find(letter, first, last + 1)
+    while at >= 0:
+        while after is not None and after[0] < at:
+            source, after = after, next(sources, None)
+        place, score, row, end, _ = source
+        gain = bonus = _BONUSES[kinds[at : at + 2]]
+        gap = at - place
+        if gap > 1:
+            score -= gap - 1 if end != place else gap + 1
+            score = max(score, 0)
+            row = bonus
+        elif row < 0 or bonus > max(row, _AT_WORD - 1):
+            row = bonus
+        else:
+            gain = max(bonus, _IN_A_ROW, row)
+        score += _MATCH
+        remaining = left_score - (at - left_at) - (2 if left_end == left_at else 0)
+        if remaining > score + gain:
+            gain, row = bonus, -1
+        if remaining > score + gain:
+            left_score = remaining
+        else:
+            left_score, left_end, left_back = score + gain, at, source
+        left_at = at
+        cells.append((at, left_score, row if left_end == at else -1, left_end, left_back))
+        at = folded.find(letter, at + 1, last + 1)
+    return cells
 
 
 # ── bonuses ─────────────────────────────────────────────────────────────────────────────────
@@ -232,11 +245,15 @@ def _bonus_between(before: int, kind: int) -> int:
     return _AT_WORD if kind in (_SPACE, _SIGN, _SLASH) else 0
 
 
-_KINDS: Final = {chr(code): _kind(chr(code)) for code in range(128)}
-_BONUSES: Final = [[_bonus_between(before, kind) for kind in range(7)] for before in range(7)]
+_KINDS: Final = {code: str(_kind(chr(code))) for code in range(128)}
+_BONUSES: Final = {
+    f"{before}{kind}": _bonus_between(before, kind) for before in range(7) for kind in range(7)
+}
+"""What it is worth that a letter is matched by a character, by the one before it and by it."""
 
 
-def _bonus(before: str, char: str) -> int:
-    """Return what it is worth that a letter is matched by `char`, which follows `before`."""
-    kinds = [_KINDS[c] if c in _KINDS else _kind(c) for c in (before, char)]
-    return _BONUSES[kinds[0]][kinds[1]]
+def _kinds(shown: str) -> str:
+    """Return a digit for the kind of each character, behind that of a ``/``."""
+    if shown.isascii():
+        return str(_SLASH) + shown.translate(_KINDS)
+    return str(_SLASH) + "".join(str(_kind(char)) for char in shown)

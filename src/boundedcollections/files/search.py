@@ -152,8 +152,7 @@ class Search:
         return good < min(self._limit, _ENOUGH)
 
     def _score(self, candidates: Candidates) -> None:
-        for file in candidates.files.keys() - self._scored:
-            path = self._snapshot.columns.path(file)
+        for path in candidates.worth_scoring(self._scored):
             self._ranked += ranked(path, self._query, is_ignored=False)
         self._scored.update(candidates.files)
 

@@ -128,6 +128,7 @@ class StandardEngine:
     fixed_bytes: Final = 256
     quick_texts: Final = 20_000
     most_texts: Final = 150_000
+    most_scored: Final = 1_000_000  # its order is too coarse for that
     shares: Final = 1
 
     def matcher(self, groups: Iterable[Iterable[bytes]]) -> StandardMatcher:

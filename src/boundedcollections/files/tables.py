@@ -30,6 +30,9 @@ _FIXED_BYTES: Final = 1_024
 _LONGEST: Final = (1 << 16) - 1
 """Lengths are 16 bits wide; what is longer than that is sorted as if it were so long."""
 
+_STRIDE: Final = 64
+"""One name in so many is kept at hand: to find another from it takes few steps."""
+
 _TAIL: Final = 6
 """So many bytes follow the NUL in a key: the length of a path, and the number of its file."""
 
@@ -213,7 +216,7 @@ class NameTable:
         bytes: what all this takes: 6 bytes a file, 4 a name, and what the matcher takes.
     """
 
-    __slots__ = ("_columns", "_starts", "bytes", "files", "lengths", "matcher")
+    __slots__ = ("_columns", "_milestones", "_starts", "bytes", "files", "lengths", "matcher")
 
     def __init__(self, folders: FolderTable, engine: Engine, max_bytes: int) -> None:
         self._columns = folders.columns
@@ -225,7 +228,8 @@ class NameTable:
             self._collect(block, folders.lengths, keys)
         self.matcher = engine.matcher(self._learn(keys))
         self._starts.append(len(self.files))
-        columns = (self.files, self.lengths, self._starts)
+        self._milestones = [self[number] for number in range(0, len(self), _STRIDE)]
+        columns = (self.files, self.lengths, self._starts, self._milestones, *self._milestones)
         self.bytes = getsizeof(self) + self.matcher.current_bytes + sum(map(getsizeof, columns))
 
     def __len__(self) -> int:
@@ -241,13 +245,21 @@ class NameTable:
 
     def beginning(self, prefix: bytes) -> range:
         """Return the numbers of the names that begin with `prefix`; O(log n)."""
-        begin = bisect_left(self, prefix)
+        begin = self._place(prefix)
+        if begin == len(self) or not self[begin].startswith(prefix):
+            return range(begin, begin)
         after = following(prefix)
-        return range(begin, bisect_left(self, after, begin) if after else len(self))
+        return range(begin, self._place(after) if after else len(self))
 
     def places(self, names: range) -> range:
         """Return where in `files` and `lengths` the files with these names are."""
         return range(self._starts[names.start], self._starts[names.stop])
+
+    def _place(self, text: bytes) -> int:
+        """Return how many names come before `text`."""
+        stride = bisect_left(self._milestones, text)
+        first, last = max(stride - 1, 0) * _STRIDE, min(stride * _STRIDE, len(self))
+        return bisect_left(self, text, first, last)
 
     def _affordable(self, max_bytes: int, engine: Engine) -> Iterator[int]:
         """Yield the blocks that there is room for, should all names be distinct."""
