@@ -162,3 +162,25 @@ def test_an_index_searches_with_the_engine_that_it_is_given(
     assert [match.path for match in index.search("mai")] == ["main.py", "Domain.md"]
     assert before < index.current_bytes <= index.peak_bytes <= index.max_bytes
     index._check()
+
+
+@pytest.mark.parametrize("name", ["standard", "stand-in"])
+def test_the_default_bounds_have_room_for_as_many_ordinary_files_as_they_allow(
+    tmp_path: Path, stand_in: types.ModuleType, name: str
+) -> None:
+    for number in range(400):
+        folder = tmp_path / f"packages/component-{number:03}"
+        folder.mkdir(parents=True)
+        for file in range(7):
+            (folder / f"a_name_of_usual_length_{number:03}{file}.py").touch()
+    engine = "frizbee" if name == "stand-in" else name
+    index = ReplaceOnIndex(tmp_path, search_engine=engine)
+    small = ReplaceOnIndex(tmp_path, search_engine=engine, max_bytes=_share_of(index, 400 * 7))
+    report = small.index()
+    assert (report.files, report.truncated) == (400 * 7, ())
+    assert not small.search("zzz").incomplete
+
+
+def _share_of(index: ReplaceOnIndex, files: int) -> int:
+    """Return what the default bound is for so many files, and what an empty index takes."""
+    return index.max_bytes * files // index.max_files + 128 * 1024

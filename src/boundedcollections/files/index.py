@@ -179,7 +179,7 @@ class ReplaceOnIndex(Collection[str]):
         root: str | os.PathLike[str],
         *,
         max_files: int = 200_000,
-        max_bytes: int = 64 * MiB,
+        max_bytes: int = 192 * MiB,
         max_directories: int = 50_000,
         max_depth: int = 64,
         max_seconds: float = 60.0,
