@@ -192,6 +192,18 @@ def test_catching_up_brings_it_to_its_target(make: Make, budget: MemoryBudget) -
     assert collection.current_bytes <= 100 * KiB
 
 
+@pytest.mark.parametrize("make", [*STORES, make_channel])
+def test_what_leaves_by_catching_up_is_told_of(make: Make, budget: MemoryBudget) -> None:
+    left: list[tuple[Any, ...]] = []
+    collection = make(budget=budget, on_evict=lambda *departure: left.append(departure))
+    fill(collection)
+    budget.resize(max_bytes=100 * KiB)
+    while budget.catch_up():
+        pass
+    assert len(left) + len(collection) == 90
+    assert {departure[-1] for departure in left} == {RemovalCause.SIZE}
+
+
 @every
 def test_it_can_be_emptied_by_its_target(make: Make, budget: MemoryBudget) -> None:
     collection = make(budget=budget)

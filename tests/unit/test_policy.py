@@ -180,6 +180,12 @@ def test_trimming_is_wanted_when_more_seems_kept_than_ever_was_beside_the_claims
     assert watcher.see(600, claimed=449).trim
 
 
+def test_under_pressure_trimming_is_wanted_for_all_that_may_be_kept() -> None:
+    assert not Watcher().see(740, claimed=100).trim, "it may have been so large from the start"
+    assert Watcher().see(760, claimed=100).trim
+    assert not Watcher().see(760, claimed=720).trim
+
+
 def test_waiting_for_memory_raises_the_level_by_one() -> None:
     watcher = Watcher()
     assert watcher.see(100, stalled_percent=10.0).level is Level.NORMAL

@@ -290,8 +290,8 @@ class Sender(Generic[T]):
 
     def _press(self, size: int) -> None:
         """Tell the budget that its target is in the way of a send."""
-        if self._place is not None:
-            self._place.account.press(size)
+        assert self._place is not None  # or there would be no target
+        self._place.account.press(size)
 
     def _shed(self) -> bool:
         dropped: Dropped = []

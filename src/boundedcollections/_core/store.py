@@ -121,8 +121,8 @@ class Store(ABC):
 
     def _press(self, size: int) -> None:
         """Tell the budget that its target is in the way of a write; without a lock."""
-        if self._place is not None:
-            self._place.account.press(size)
+        assert self._place is not None  # or there would be no target
+        self._place.account.press(size)
 
     def _resized(self) -> None:
         """Let the budget know of another bound."""

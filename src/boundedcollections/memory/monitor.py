@@ -387,7 +387,7 @@ class MemoryMonitor:
 
     def _reclaims(self, plan: Plan | None) -> bool:
         """Collect garbage if that is wanted and due; say whether trimming is."""
-        if plan is None or self._closed:
+        if plan is None or self._closed or self._probe_fails:  # what it gains could not be seen
             return False
         if plan.collect:
             self._reclaimer.collect_if_due()

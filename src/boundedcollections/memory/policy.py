@@ -117,7 +117,8 @@ class PolicyConfig:
         stalled_percent: more waiting for memory than this raises the level by one.
         collect_from: the level from which on garbage is to be collected.
         trim_bytes: the allocator is to be trimmed when it seems to keep more than this, or than
-            `trim_fraction` of the limit if that is less.
+            `trim_fraction` of the limit if that is less. In calm it seems to keep what was never
+            used before; above NORMAL it may keep all that is used beside claims.
         trim_fraction: see `trim_bytes`.
         fastest_seconds: the least time between two samples.
         pressed_seconds: the most time between two samples above NORMAL.
@@ -304,6 +305,7 @@ def decide(
     growth = _learn_growth(sample, state, config, elapsed)
     unmanaged = max(sample.used_bytes - managed, 0)
     least = min(state.least_unmanaged_bytes, unmanaged)
+    most_kept = min(config.trim_bytes, config.trim_fraction * limit)
     plan = Plan(
         generation=state.generation + 1,
         level=level,
@@ -312,7 +314,7 @@ def decide(
         grow=level is Level.NORMAL,
         admit=level is not Level.CRITICAL,
         collect=level >= config.collect_from,
-        trim=unmanaged - least > min(config.trim_bytes, config.trim_fraction * limit),
+        trim=unmanaged - (least if level is Level.NORMAL else 0) > most_kept,
         settled=settled is not None,
         unmanaged_bytes=max(sample.used_bytes - touched, 0),
         kept_bytes=touched - managed,
