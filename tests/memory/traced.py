@@ -10,7 +10,7 @@ from interruptions import untraced
 
 from boundedcollections._core.tables import allocated
 
-OBJECT_BYTES = 4_000
+OBJECT_BYTES = 5_000
 """A collection itself, empty, with its ledger and lock; not a part of what it claims."""
 
 
