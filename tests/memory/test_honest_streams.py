@@ -41,7 +41,9 @@ def test_the_bound_holds_in_traced_bytes_at_every_moment(
 ) -> None:
     pretend(build, monkeypatch)
     source = random.Random(3)
-    make(max_bytes=9_000).send(b"warm up")  # what a first call sets up stays
+    warm = make(max_bytes=9_000, sizeof=shallow)  # what a first call and a first drop set up stays
+    while not warm._dropped:
+        warm.send(bytes(900))
     with traced() as memory:
         stream = make(max_bytes=max_bytes, sizeof=shallow)
         while stream._dropped < 1_000:

@@ -151,17 +151,21 @@ def test_from_history_to_live_there_is_no_hole_and_no_duplicate(seconds: float) 
         batch = history.since(max(history.next_seq - 50, 0))
         reader = hub.subscribe(after=batch.next_seq - 1)
         came_in_between += hub.next_seq < batch.next_seq
-        numbers = list(batch.items)
+        first = batch.first_seq
+        assert list(batch.items) == list(range(first, first + len(batch.items)))
+        wanted = batch.next_seq
         for _ in range(30):
             try:
-                numbers.append(reader.receive_nowait())
+                number = reader.receive_nowait()
             except WouldBlock:
                 time.sleep(0.0001)
+                continue
+            assert number == wanted + reader.missed
+            if reader.missed:  # this thread slept for so long that the ring went past it
+                assert number <= hub.first_seq
             else:
-                assert reader.missed == 0
                 live += 1
-        first = batch.first_seq
-        assert numbers == list(range(first, first + len(numbers)))
+            wanted = number + 1
 
     storm(write, join, join, seconds=seconds, seen=lambda: live > 0 < came_in_between)
     assert live > 0

@@ -17,11 +17,14 @@ from boundedcollections.broadcast import Broadcast, Subscription
 from boundedcollections.testing import check_invariants
 
 
-@pytest.fixture(params=BUILDS, autouse=True)
-def _in_every_build_and_without_own_cost(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _without_own_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     make_weightless(monkeypatch)
+
+
+@pytest.fixture(params=BUILDS)
+def _in_every_build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what could go wrong in one build alone; in both, the state machine does all the rest."""
     pretend(request.param, monkeypatch)
 
 
@@ -263,6 +266,7 @@ class TestReceiving:
         assert got == list(range(100))
         assert await stalled.receive_many() == Batch(tuple(range(90, 100)), 90, 90, 100)
 
+    @pytest.mark.usefixtures("_in_every_build")
     async def test_a_sender_in_another_thread_wakes_readers_in_several_loops(
         self, receive: Receive
     ) -> None:
@@ -289,6 +293,7 @@ class TestReceiving:
         assert await first == "item"
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestCancellation:
     @pytest.mark.parametrize("order", ["send first", "cancel first"])
     async def test_send_and_cancel_in_one_tick(self, order: str, receive: Receive) -> None:
@@ -473,6 +478,7 @@ class TestSkipping:
             hub.skip(1)
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestClosing:
     async def test_readers_get_what_is_left_and_then_the_end(self, receive: Receive) -> None:
         hub = Broadcast[str](max_items=5, name="room")
@@ -610,6 +616,7 @@ def run_once(steps: Coroutine[Any, Any, object]) -> object:
     return None
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestInterruptions:
     @pytest.mark.parametrize("operation", OPERATIONS)
     @pytest.mark.parametrize("max_bytes", [None, 4])

@@ -21,11 +21,14 @@ from boundedcollections.channel import DropOldestChannel
 from boundedcollections.testing import check_invariants
 
 
-@pytest.fixture(params=BUILDS, autouse=True)
-def _in_every_build_and_without_own_cost(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _without_own_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     make_weightless(monkeypatch)
+
+
+@pytest.fixture(params=BUILDS)
+def _in_every_build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what could go wrong in one build alone; in both, the state machine does all the rest."""
     pretend(request.param, monkeypatch)
 
 
@@ -334,6 +337,7 @@ class TestFairness:
         assert dead.statistics().missed == 92
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestCancellation:
     """Whatever comes together with a cancellation, no item is lost."""
 
@@ -570,6 +574,7 @@ class TestClosing:
         assert await task == []
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestOneReceiver:
     async def test_a_second_receiver_is_refused_while_the_first_waits(
         self, receive: Receive
@@ -651,6 +656,7 @@ class TestStrict:
             await channel.receive()
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestWaking:
     async def test_a_sender_in_another_thread_wakes_the_receiver(self, receive: Receive) -> None:
         channel = DropOldestChannel[str](max_items=5)
@@ -751,6 +757,7 @@ class TestWaking:
         assert channel._parked == {}
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestReentrancy:
     def test_a_listener_may_use_the_channel_that_calls_it(self) -> None:
         lengths: list[int] = []
@@ -886,6 +893,7 @@ Bounds = tuple[int, int | None]
 BOUNDS: list[Bounds] = [(3, None), (3, 4)]
 
 
+@pytest.mark.usefixtures("_in_every_build")
 class TestInterruptions:
     @pytest.mark.parametrize("operation", OPERATIONS)
     @pytest.mark.parametrize("bounds", BOUNDS)

@@ -15,11 +15,14 @@ from boundedcollections.broadcast import Broadcast, Sink
 from boundedcollections.broadcast import sink as sink_module
 
 
-@pytest.fixture(params=BUILDS, autouse=True)
-def _in_every_build_and_without_own_cost(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _without_own_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     make_weightless(monkeypatch)
+
+
+@pytest.fixture(params=BUILDS)
+def _in_every_build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what could go wrong in one build alone; in both, the state machine does all the rest."""
     pretend(request.param, monkeypatch)
 
 
@@ -122,6 +125,7 @@ class TestWriting:
         assert silent.received == b"de"
         assert sink.statistics().missed == 6
 
+    @pytest.mark.usefixtures("_in_every_build")
     async def test_a_sender_in_another_thread_wakes_the_sinks_once(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -369,6 +373,7 @@ class TestEnding:
         assert sink.closed
         assert reader.receive_nowait() == "text"
 
+    @pytest.mark.usefixtures("_in_every_build")
     async def test_what_stops_the_program_loses_no_other_sink(self) -> None:
         """Of two clients the one written to first strikes; the other is written to all the same."""
         hub = Broadcast[bytes](max_items=10)

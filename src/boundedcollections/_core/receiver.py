@@ -79,6 +79,7 @@ class Receiver(ABC, Generic[T]):
             if item is not NOTHING:
                 self._in_a_row += 1
                 return item
+            return await self._wait_and(self._take_one, seconds, is_ready=False)
         return await self._wait_and(self._take_one, seconds)
 
     async def receive_many(
@@ -209,18 +210,17 @@ class Receiver(ABC, Generic[T]):
     def _forget(self, sleeper: "Receiver[T]", waiter: Waiter) -> None:
         """Have `waiter` woken no more."""
 
-    async def _wait_and(self, take: Take[R], seconds: float | None) -> R:
+    async def _wait_and(self, take: Take[R], seconds: float | None, *, is_ready: bool = True) -> R:
         """Let others run, by waiting or, if there is no need to wait, by one yield; then take."""
         deadline = None if seconds is None else time.monotonic() + seconds
         waiter: TaskWaiter | TrioWaiter | None = None
         self._in_a_row = 0
         try:
             self._claim(take)
-            if self._is_ready():
+            taken: R | Nothing = NOTHING
+            if is_ready and self._is_ready():
                 await checkpoint()
                 taken = take()
-            else:
-                taken = NOTHING
             while taken is NOTHING:
                 left = None if deadline is None else self._time_until(deadline)
                 waiter = waiter_here()

@@ -57,7 +57,10 @@ class TaskWaiter:
     def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:
         """End the sleep, from any thread."""
         if at_work is self._loop:
-            self._finish()
+            try:  # as in `_finish`, without the call
+                self._future.set_result(None)
+            except asyncio.InvalidStateError:
+                return
         else:
             with suppress(RuntimeError):  # the loop is closed: nobody sleeps there any more
                 self._loop.call_soon_threadsafe(self._finish)
@@ -152,7 +155,7 @@ def wake_all(sleepers: Mapping[Any, Waiter]) -> None:
 
 def waiter_here() -> TaskWaiter | TrioWaiter:
     """Return a waiter for the task that is running."""
-    return TrioWaiter() if "trio" in sys.modules and _in_trio() else TaskWaiter()
+    return TrioWaiter() if "trio.lowlevel" in sys.modules and _in_trio() else TaskWaiter()
 
 
 async def checkpoint() -> None:
