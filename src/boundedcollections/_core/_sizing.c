@@ -26,7 +26,9 @@
 #define PREFETCH(x) ((void)0)
 #endif
 
+#define FEW 64
 #define KEYS 32
+#define LAST 64
 #define SHORT 64
 #define WIDELY 7 /* a str with more references than this is divided among them */
 #define MOST (INT64_MAX / 2)
@@ -34,8 +36,9 @@
 /* ── a set of objects, by identity, that holds them ──────────────────────────────────────── */
 
 typedef struct {
-    PyObject **places;
+    PyObject **places; /* `first`, while there are few */
     size_t room, count;
+    PyObject *first[FEW];
 } Set;
 
 static INLINE PyObject **
@@ -51,24 +54,27 @@ place_in(const Set *set, PyObject *x)
 static int
 grow(Set *set)
 {
-    Set larger = {.room = set->room ? 4 * set->room : 64, .count = set->count};
-    larger.places = PyMem_Calloc(larger.room, sizeof(PyObject *));
-    if (larger.places == NULL) {
+    PyObject **old = set->places;
+    size_t room = set->room;
+    PyObject **larger = PyMem_Calloc(4 * room, sizeof(PyObject *));
+    if (larger == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    for (size_t i = 0; i < set->room; i++)
-        if (set->places[i] != NULL)
-            *place_in(&larger, set->places[i]) = set->places[i];
-    PyMem_Free(set->places);
-    *set = larger;
+    set->places = larger;
+    set->room = 4 * room;
+    for (size_t i = 0; i < room; i++)
+        if (old[i] != NULL)
+            *place_in(set, old[i]) = old[i];
+    if (old != set->first)
+        PyMem_Free(old);
     return 0;
 }
 
 static INLINE int
 has(const Set *set, PyObject *x)
 {
-    return set->room > 0 && *place_in(set, x) != NULL;
+    return *place_in(set, x) != NULL;
 }
 
 static int
@@ -117,7 +123,7 @@ typedef struct {
     PyObject **stack;       /* held: counted themselves, but not yet what they contain */
     size_t stacked, stack_room;
     Set seen;               /* what may be met again */
-    PyObject *last_keys[KEYS];
+    PyObject *last_keys[LAST]; /* a few of `seen`, each at a place by its address */
     int64_t total, ceiling;
     double shares;
     Py_ssize_t unique;      /* an object with more references than this may be met again */
@@ -417,15 +423,16 @@ visit_parts(Walk *w, Visit visit, PyObject *x)
     return failed ? -1 : 0;
 }
 
-/* Records have the same keys at the same places: what the last dict had there has been visited. */
+/* Records have the same keys: what was met a short while ago needs no visit. */
 static INLINE int
-is_repeated(Walk *w, Visit visit, Py_ssize_t entry, PyObject *key)
+is_repeated(Walk *w, Visit visit, PyObject *key)
 {
-    if (visit != deep_visit || entry >= KEYS) /* footprint has to count how often */
+    if (visit != deep_visit) /* footprint has to count how often */
         return 0;
-    if (w->last_keys[entry] == key)
+    PyObject **place = &w->last_keys[((uintptr_t)key >> 4) % LAST];
+    if (*place == key)
         return 1;
-    w->last_keys[entry] = Py_REFCNT(key) > 1 ? key : NULL; /* then it is about to be remembered */
+    *place = Py_REFCNT(key) > 1 ? key : NULL; /* then it is about to be remembered */
     return 0;
 }
 
@@ -433,12 +440,12 @@ static INLINE int
 visit_dict(Walk *w, Visit visit, PyObject *x)
 {
     PyObject *slots[2 * KEYS], *key, *value;
-    Py_ssize_t i = 0, entry = 0, count, more;
+    Py_ssize_t i = 0, count, more;
     do {
         count = 0;
         while (count < 2 * KEYS - 1 && (more = PyDict_Next(x, &i, &key, &value))) {
             PREFETCH(value);
-            if (!is_repeated(w, visit, entry++, key))
+            if (!is_repeated(w, visit, key))
                 slots[count++] = key;
             slots[count++] = value;
         }
@@ -488,7 +495,8 @@ let_go(Walk *w)
     PyMem_Free(w->stack);
     for (size_t i = 0; i < w->seen.room; i++)
         Py_XDECREF(w->seen.places[i]);
-    PyMem_Free(w->seen.places);
+    if (w->seen.places != w->seen.first)
+        PyMem_Free(w->seen.places);
     Py_XDECREF(w->classes);
 }
 
@@ -500,7 +508,8 @@ walk(PyObject *const *args, Py_ssize_t count, Visit visit)
         PyErr_SetString(PyExc_TypeError, "expected an object, a limit and a count, after set_up");
         return NULL;
     }
-    Walk w = {.ceiling = MOST};
+    Walk w = {.ceiling = MOST, .seen.room = FEW};
+    w.seen.places = w.seen.first;
     int overflow;
     w.unique = PyLong_AsLongAndOverflow(args[2], &overflow) > 0;
     if (PyLong_Check(args[1])) { /* otherwise it is infinite */
@@ -546,6 +555,8 @@ set_up(PyObject *module, PyObject *args)
     for (Py_ssize_t i = 0; i < count; i++)
         if ((py.leaf_sizes[i] = sizeof_of(PyTuple_GET_ITEM(leaves, i))) == NULL)
             return NULL;
+    py.free.places = py.free.first;
+    py.free.room = FEW;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(free); i++)
         if (put(&py.free, PyTuple_GET_ITEM(free, i)) < 0)
             return NULL;

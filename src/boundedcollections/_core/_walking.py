@@ -143,32 +143,37 @@ def take(pending: list[Any]) -> tuple[list[Any], list[dict[Any, Any]], Rest | No
     """
     items: list[Any] = []
     tables: list[dict[Any, Any]] = []
+    extend = items.extend
     while pending and len(items) < _BATCH:
         container = pending.pop()
         kind = type(container)
-        if kind is Rest or len(container) > SHORT:
-            if items:  # let it come alone
-                pending.append(container)
-                break
+        if kind is not Rest and len(container) <= SHORT:
             if kind is dict:
-                container = Rest([*container, *container.values()])
-            elif kind is not Rest:
-                container = Rest([*container])
-            items = container.take()
-            if container:
-                pending.append(container)
-            return items, tables, container
+                tables.append(container)
+                extend(container.values())
+            else:
+                extend(container)
+            continue
+        if items:  # let it come alone
+            pending.append(container)
+            break
         if kind is dict:
-            tables.append(container)
-            items.extend(container.values())
-        else:
-            items.extend(container)
+            container = Rest([*container, *container.values()])
+        elif kind is not Rest:
+            container = Rest([*container])
+        items = container.take()
+        if container:
+            pending.append(container)
+        return items, tables, container
     return items, tables, None
 
 
 def keys_of(tables: list[dict[Any, Any]]) -> list[Any]:
     """Return all keys, those of each dict by one C call."""
-    return [*chain.from_iterable(tables)]
+    keys: list[Any] = []
+    for table in tables:
+        keys.extend(table)
+    return keys
 
 
 PLAIN: Final = {  # by id: to look up a class by itself may run the `__hash__` of its metaclass
