@@ -2,7 +2,7 @@ import contextlib
 import copy
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from interruptions import interrupted_everywhere
 
 from boundedcollections import RemovalCause, SizeAwareLRU, Tally, TooLarge, deep_size
 from boundedcollections._core.ledger import Ledger
+from boundedcollections.lru.entries import Entry
 from boundedcollections.testing import check_invariants
 
 Cache = SizeAwareLRU[Any, Any]
@@ -227,6 +228,37 @@ class TestMapping:
         assert sorted(cache) == [10, 11, 12]
 
 
+class TestMeasuring:
+    def test_a_size_may_be_an_integer_of_any_kind(self) -> None:
+        class Size(int):
+            pass
+
+        cache: Cache = SizeAwareLRU({0: "a"}, max_bytes=9, sizeof=lambda _: Size(2))
+        assert cache.current_bytes == 4
+
+    @pytest.mark.parametrize("size", [-1, 1.5, None])
+    def test_a_size_that_is_none_is_refused_and_nothing_is_held(self, size: Any) -> None:
+        cache: Cache = SizeAwareLRU(max_bytes=9, sizeof=lambda _: size)
+        with pytest.raises((TypeError, ValueError)):
+            cache[0] = "a"
+        assert len(cache) == 0
+
+    def test_a_default_that_is_too_large_is_refused(self) -> None:
+        cache = filled("a")
+        with pytest.raises(TooLarge):
+            cache.setdefault(1, "x" * 1_000)
+        assert list(cache) == [0]
+
+    def test_tables_that_fit_nowhere_are_not_booked_beforehand(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache: Cache = SizeAwareLRU(max_bytes=9, sizeof=lambda _: 1)
+        monkeypatch.setattr(SizeAwareLRU, "_growth", lambda _: 1_000)
+        cache._meter.doubt()
+        cache[0] = "a"
+        assert cache.snapshot() == ((0, "a"),)
+
+
 class TestReplacing:
     def test_the_old_size_is_given_back_first_so_nothing_that_fits_is_evicted(self) -> None:
         left, on_evict = recorder()
@@ -437,6 +469,10 @@ class TestListeners:
         assert outcomes == [True]
 
 
+def disturbed(_: object) -> Iterator[Any]:
+    raise RuntimeError("OrderedDict mutated during iteration")
+
+
 class Touchy:
     """A key whose comparison uses the cache it is a key of."""
 
@@ -612,6 +648,25 @@ class TestInterruptions:
 
 
 class TestTheIndexMayBeStaleForAMoment:
+    def test_an_entry_that_comes_takes_the_place_of_one_that_has_left(self) -> None:
+        cache = filled("a")
+        gone = cache._entries[0]
+        cache.clear()
+        cache._entries[0] = gone
+        fresh = Entry[Any, Any](0, "b", 1)
+        cache._under_lock(lambda departures: cache._insert(fresh, departures))
+        assert cache.snapshot() == ((0, "b"),)
+
+    def test_a_look_at_an_end_begins_again_when_a_hit_has_moved_it(self) -> None:
+        cache = filled("a", "b")
+        looks = [iter, disturbed]
+
+        def look(order: Any) -> Iterator[Any]:
+            return looks.pop()(order)
+
+        assert cache._end(look) == (0, "a")
+        assert not looks
+
     def test_a_hit_that_finds_its_entry_just_evicted_is_a_miss(self) -> None:
         cache = filled("a")
         entry = cache._entries[0]

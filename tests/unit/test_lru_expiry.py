@@ -328,3 +328,12 @@ class TestInterruptions:
             cache._clock.advance(200)  # type: ignore[attr-defined]
             assert len(cache) == 0
             check_invariants(cache)
+
+
+def test_what_is_due_while_the_order_is_in_disorder_comes_with_the_next_call() -> None:
+    entry = Entry("a", 1, 1, deadline=5.0)
+    deadlines = Deadlines([entry])
+    deadlines._at_work = True
+    assert deadlines.due(9.0) == []
+    deadlines._at_work = False
+    assert deadlines.due(9.0) == [entry]

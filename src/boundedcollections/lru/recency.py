@@ -239,11 +239,8 @@ class Recency(Store, Generic[K, V]):
 
     def _expire(self, now: float, left: Departures) -> int:
         """Let go what is due, the first to expire first; return how many entries that were."""
-        expired = 0
-        if self._deadlines is not None:
-            for entry in self._deadlines.due(now):
-                expired += self._detach(entry, _EXPIRED, left)
-        return expired
+        assert self._deadlines is not None  # who asks has seen that something may be due
+        return sum([self._detach(entry, _EXPIRED, left) for entry in self._deadlines.due(now)])
 
     def _purge(self) -> int:
         """Let go what is due and nothing else; return how many entries that were."""
