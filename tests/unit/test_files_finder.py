@@ -305,3 +305,34 @@ def wait_for_threads() -> None:
     for thread in threading.enumerate():
         if thread.name.endswith("search"):
             thread.join(60)
+
+
+def test_a_forked_process_makes_threads_of_its_own(index: ReplaceOnIndex) -> None:
+    finder = index.finder()
+    assert finder.search("main").complete.result(30)
+    searcher = index._searcher
+    searcher._thread = threading.current_thread()  # of the parent; there is none in the child
+    searcher._process = -1
+    assert finder.search("xmain").complete.result(30)
+
+
+def test_tables_that_another_thread_has_just_made_are_taken(index: ReplaceOnIndex) -> None:
+    searcher = index._searcher
+    snapshot = index.snapshot()
+
+    class Awaited:
+        def __enter__(self) -> None:
+            searcher._made(snapshot)
+            self.made = searcher._newest
+
+        def __exit__(self, *_: object) -> None: ...
+
+    searcher._newest = None
+    awaited = searcher._making = Awaited()  # type: ignore[assignment]
+    assert searcher.prepared(snapshot) is awaited.made
+
+
+def test_an_empty_query_is_complete_as_soon_as_it_is_asked(index: ReplaceOnIndex) -> None:
+    search = Search(*index._searcher.prepared(index.snapshot()), "", 10)
+    assert search.first() == search.complete()
+    assert search.complete().final

@@ -40,6 +40,8 @@ class TestLines:
             (b"*log", "catalog", True),
             (b"*.", "ends.", True),
             (b"a*/b", "ax/b", True),
+            (b"a/*/b/c", "a/x/b/c", True),
+            (b"a/*/b/c", "a/x/y/c", False),
             (b"bin", "cabin.txt", False),  # a pattern is no substring
             (b"*~", "backup~", True),
             (b"a\r\nb\r\n", "a", True),

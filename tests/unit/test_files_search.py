@@ -60,6 +60,11 @@ class TestWhatIsFound:
         assert found(project.search("src/app/main.py"))[0] == "src/app/main.py"
         assert found(project.search("nowhere/main")) == []
 
+    def test_a_name_counts_only_in_the_folder_that_was_asked_for(self, tmp_path: Path) -> None:
+        index = index_of(tmp_path, ["x/same.py", "y/same.py", "z/x/same.py"])
+        assert found(index.search("x/same.py")) == ["x/same.py", "z/x/same.py"]
+        assert found(index.search("x/sam")) == ["x/same.py", "z/x/same.py"]
+
     def test_a_leading_dot_or_slash_means_the_root(self, project: ReplaceOnIndex) -> None:
         for query in ("./src/app/main", "/src/app/main", ".//src/app/main"):
             assert found(project.search(query)) == [

@@ -659,7 +659,7 @@ class TestTheIndexMayBeStaleForAMoment:
 
     def test_a_look_at_an_end_begins_again_when_a_hit_has_moved_it(self) -> None:
         cache = filled("a", "b")
-        looks = [iter, disturbed]
+        looks: list[Callable[[Any], Iterator[Any]]] = [iter, disturbed]
 
         def look(order: Any) -> Iterator[Any]:
             return looks.pop()(order)

@@ -30,8 +30,8 @@ class Columns:
     >>> columns = Columns(root)
     >>> list(columns.paths(0))
     ['README', 'src/a.py', 'src/b.py', 'z.py']
-    >>> columns.path(2), columns.file_at(columns.names.find(b"b.py"))
-    ('src/b.py', 2)
+    >>> columns.path(2)
+    'src/b.py'
 
     Attributes:
         files: how many files there are.
@@ -150,12 +150,6 @@ class Columns:
         end = self.names.find(b"\0", begin, self.offsets[block + 1])
         name = self.names[begin : end if end >= 0 else self.offsets[block + 1]]
         return self.folder(self.owners[block]) + decoded(name)
-
-    def file_at(self, position: int) -> int:
-        """Return the number of the file whose name, or the NUL before it, is at `position`."""
-        block = bisect_right(self.offsets, position) - 1
-        before = self.names.count(b"\0", self.offsets[block], position + 1) - 1
-        return self.starts[block] + before
 
     def check(self) -> None:
         """Assert what must hold."""

@@ -308,7 +308,7 @@ class NameTable:
                     yield key[end + 1 + _TAIL :] or last
                 lengths.frombytes(key[end + 1 : end + 3])
                 files.frombytes(key[end + 3 : end + 1 + _TAIL])
-            if sys.byteorder == "little":
+            if sys.byteorder == "little":  # pragma: no branch  # a machine is the one or the other
                 files.byteswap()
                 lengths.byteswap()
             self.files += files
