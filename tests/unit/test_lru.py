@@ -243,6 +243,11 @@ class TestMeasuring:
             cache[0] = "a"
         assert len(cache) == 0
 
+    def test_an_overwrite_above_the_bound_of_one_entry_is_refused(self) -> None:
+        cache = filled("a", max_entry_bytes=3)
+        assert not cache.put(0, "xxxxx")
+        assert len(cache) == 0
+
     def test_a_default_that_is_too_large_is_refused(self) -> None:
         cache = filled("a")
         with pytest.raises(TooLarge):
