@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import boundedcollections
-from boundedcollections import BoundedHistory, SizeAwareLRU, history
+from boundedcollections import BoundedHistory, SizeAwareLRU
+from boundedcollections.history import entries as entries_of_histories
 from boundedcollections.lru import entries
 from boundedcollections.testing import Checkable, check_invariants
 
@@ -49,8 +50,8 @@ def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charge nothing for the collections themselves: for tests of policy, with readable figures."""
     for name in ("ENTRY_BYTES", "INT_BYTES", "DEADLINE_BYTES"):
         monkeypatch.setattr(entries, name, 0)
-    monkeypatch.setattr(history, "_charge", lambda payload, **_: payload)
-    monkeypatch.setattr(history, "_LEAST_TABLE", 0)
+    monkeypatch.setattr(entries_of_histories, "charge", lambda payload, **_: payload)
+    monkeypatch.setattr(entries_of_histories, "LEAST_TABLE", 0)
     for collection in (SizeAwareLRU, BoundedHistory):
         monkeypatch.setattr(collection, "_table_bytes", lambda _self, _slots: 0)
         monkeypatch.setattr(collection, "_measured_tables", lambda _self: 0)
