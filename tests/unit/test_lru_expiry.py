@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from caches import Cache
 from interruptions import interrupted_everywhere
 
 from boundedcollections import RemovalCause, SizeAwareLRU
@@ -12,15 +13,7 @@ from boundedcollections.lru.deadlines import Deadlines
 from boundedcollections.lru.entries import Entry
 from boundedcollections.testing import FakeClock, check_invariants
 
-Cache = SizeAwareLRU[Any, Any]
-
-pytestmark = pytest.mark.usefixtures("weightless")
-
-
-@pytest.fixture(autouse=True, params=["without lock", "with lock"])
-def _both_ways_to_hit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "with lock":
-        monkeypatch.setattr(SizeAwareLRU, "get", SizeAwareLRU._get_locked)
+pytestmark = pytest.mark.usefixtures("weightless", "both_ways_to_hit")
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 import asyncio
 import inspect
 import pickle
-from typing import Any
 
 import pytest
+from caches import Cache
 
 from boundedcollections import CacheInfo, SizeAwareLRU
 from boundedcollections.testing import FakeClock
-
-Cache = SizeAwareLRU[Any, Any]
 
 SHARED: Cache = SizeAwareLRU(max_bytes=10_000)
 

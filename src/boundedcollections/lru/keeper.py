@@ -1,11 +1,11 @@
 """What a cache decides about its entries: their sizes, their bounds, their time."""
 
-import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
 from boundedcollections._core.errors import TooLarge
 from boundedcollections._core.events import Departures, RemovalCause
+from boundedcollections._core.steps import HAS_GIL
 from boundedcollections._core.units import at_least_one, positive_int, positive_seconds
 from boundedcollections.lru.entries import Entry, charge, check_room
 from boundedcollections.lru.recency import Recency
@@ -13,8 +13,6 @@ from boundedcollections.lru.recency import Recency
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
-
-_GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class Keeper(Recency[K, V]):
@@ -89,12 +87,18 @@ class Keeper(Recency[K, V]):
         self._misses += 1
         return default
 
-    _get_lock_free = get
-
     def _get_locked(self, key: K, default: Any = None, /) -> Any:
-        """Do what `get` does where its two steps need a lock: without the GIL."""
+        """Do what `get` does where its steps need a lock: without the GIL."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.deadline is not None and not self._is_alive(entry):
+            entry = None
         with self._lock:
-            return self._get_lock_free(key, default)
+            if entry is not None and entry in self._order:
+                self._order.move_to_end(entry)
+                self._hits += 1
+                return entry.value
+            self._misses += 1
+        return default
 
     @overload
     def peek(self, key: K, default: None = None, /) -> V | None: ...
@@ -336,5 +340,5 @@ def time_to_live(ttl_seconds: float | None) -> float | None:
     return None if ttl_seconds is None else positive_seconds("ttl_seconds", ttl_seconds)
 
 
-if not _GIL:  # pragma: no cover  # free-threaded builds; the tests run both forms on every build
+if not HAS_GIL:  # pragma: no cover  # free-threaded builds; the tests run both forms on every build
     Keeper.get = Keeper._get_locked  # type: ignore[method-assign]  # noqa: SLF001

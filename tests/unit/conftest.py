@@ -1,0 +1,10 @@
+import pytest
+
+from boundedcollections import SizeAwareLRU
+
+
+@pytest.fixture(params=["without lock", "with lock"])
+def both_ways_to_hit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Free-threaded builds take a lock on every hit: the same contract holds for both forms."""
+    if request.param == "with lock":
+        monkeypatch.setattr(SizeAwareLRU, "get", SizeAwareLRU._get_locked)
