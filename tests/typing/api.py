@@ -1,22 +1,32 @@
 """Typed uses of the public surface: checked by mypy, never run."""
 
+import asyncio
 from typing import assert_type
 
 from boundedcollections import (
     Batch,
     BoundedHistory,
     Broadcast,
+    BudgetStatistics,
+    BufferPool,
+    ConnectionLimiter,
     DropOldestChannel,
     FileMatch,
     IndexReport,
+    Level,
     Line,
     LineSplitter,
+    MemoryBudget,
+    MemoryMonitor,
     RemovalCause,
     ReplaceOnIndex,
+    Reservation,
     SizeAwareLRU,
     Subscription,
     Tally,
+    read_lines,
 )
+from boundedcollections.memory.policy import ONE_GIB_SERVICE, Plan
 
 
 def history() -> None:
@@ -84,3 +94,75 @@ def lines() -> None:
     for line in LineSplitter(max_line_bytes=9).feed(b"one"):
         assert_type(line, Line)
         assert_type(line.text, str)
+
+
+async def pipes(stdout: asyncio.StreamReader, descriptor: int) -> None:
+    pool = BufferPool(max_buffers=4)
+    async for line in read_lines(stdout, pool, max_line_bytes=9):
+        assert_type(line, Line)
+    read_lines(descriptor, pool, 9)
+    read_lines(stdout, [bytearray(9)], 9)  # type: ignore[arg-type]
+    read_lines("output", pool, 9)  # type: ignore[arg-type]
+
+
+async def buffers() -> None:
+    pool = BufferPool(max_buffers=4, buffer_bytes=9, budget=MemoryBudget(max_bytes=99))
+    with await pool.acquire(timeout_seconds=1) as buffer:
+        assert_type(buffer, memoryview)
+    lease = pool.acquire_nowait()
+    assert_type(lease.buffer, memoryview)
+    assert_type(lease.released, bool)
+    assert_type(pool.acquire_blocking().release(), None)
+    assert_type(pool.drain(), int)
+    BufferPool()  # type: ignore[call-arg]
+
+
+async def limits() -> None:
+    limiter = ConnectionLimiter(max_connections=9, max_per_key=2, budget=MemoryBudget(fraction=0.5))
+    with limiter.acquire_nowait("10.0.0.7") as permit:
+        assert_type(permit.released, bool)
+    (await limiter.acquire(("any", "hashable"), timeout_seconds=1)).release()
+    limiter.acquire_nowait(["a list"])  # type: ignore[arg-type]
+    ConnectionLimiter(9)  # type: ignore[call-arg]
+
+
+class Names:
+    """A collection of one's own, that joins a budget."""
+
+    target_bytes = 0
+
+    @property
+    def claimed_bytes(self) -> int:
+        return 0
+
+    def shed(self) -> bool:
+        return False
+
+
+def memory() -> None:
+    budget = MemoryBudget(max_bytes=9)
+    SizeAwareLRU[str, int](max_bytes=9, budget=budget, floor_bytes=1, weight=2)
+    with budget.reserve(3) as reservation:
+        assert_type(reservation, Reservation)
+        assert_type(reservation.size, int)
+    assert_type(budget.level, Level)
+    assert_type(budget.statistics(), BudgetStatistics)
+    assert_type(budget.statistics().members[0].name, str)
+    account = budget.join(Names(), name="names", floor_bytes=1)
+    assert_type(account.press(3), None)
+    assert_type(budget.catch_up(0.001), bool)
+    budget.join([])  # type: ignore[arg-type]
+    MemoryBudget(9)  # type: ignore[call-arg]
+
+
+async def watch(budget: MemoryBudget) -> None:
+    def told(previous: Level, level: Level) -> bool:
+        return level > previous
+
+    with MemoryMonitor(budget, config=ONE_GIB_SERVICE, on_level=told) as monitor:
+        assert_type(monitor, MemoryMonitor)
+        assert_type(monitor.look(), Plan | None)
+        assert_type(monitor.tick(), float)
+        assert_type(monitor.statistics().pauses.longest_seconds, float)
+    assert_type(await monitor.run(), None)
+    MemoryMonitor(budget, on_level=lambda level: None)  # type: ignore[arg-type,misc]
