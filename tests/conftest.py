@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from streams import BUILDS, RECEIVES, STREAMS, Receive, Stream, make_weightless, pretend
 
 import boundedcollections
 from boundedcollections import BoundedHistory, SizeAwareLRU
@@ -55,3 +56,29 @@ def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
     for collection in (SizeAwareLRU, BoundedHistory):
         monkeypatch.setattr(collection, "_table_bytes", lambda _self, _slots: 0)
         monkeypatch.setattr(collection, "_measured_tables", lambda _self: 0)
+
+
+@pytest.fixture
+def weightless_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charge nothing for channels and broadcasts, likewise."""
+    make_weightless(monkeypatch)
+
+
+@pytest.fixture(params=BUILDS)
+def every_build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a GIL and without: for what could go wrong in one of the two alone."""
+    pretend(request.param, monkeypatch)
+
+
+@pytest.fixture(params=list(STREAMS.values()), ids=list(STREAMS))
+def stream(request: pytest.FixtureRequest) -> Stream:
+    """Both ends of a channel, then of a broadcast."""
+    made: Stream = request.param()
+    return made
+
+
+@pytest.fixture(params=list(RECEIVES.values()), ids=list(RECEIVES))
+def receive(request: pytest.FixtureRequest) -> Receive:
+    """Every way in which a task receives."""
+    how: Receive = request.param
+    return how

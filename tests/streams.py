@@ -1,15 +1,89 @@
-"""What tests of channels and broadcasts need: figures without the own cost, and both builds."""
+"""What tests of channels and broadcasts need: both ends of either, and both builds."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 
+from boundedcollections import Closed, WouldBlock
 from boundedcollections._core import payload, steps
 from boundedcollections._core.receiver import Receiver
 from boundedcollections._core.sender import Sender
+from boundedcollections.broadcast import Broadcast, Subscription
 from boundedcollections.channel import DropOldestChannel
 
 BUILDS = ("with a GIL", "without a GIL")
+
+Reader = DropOldestChannel[Any] | Subscription[Any]
+Receive = Callable[[Reader], Coroutine[Any, Any, Any]]
+
+RECEIVES: dict[str, Receive] = {
+    "receive": lambda reader: reader.receive(),
+    "receive_many": lambda reader: reader.receive_many(),
+    "anext": lambda reader: reader.__anext__(),
+}
+
+
+class Stream(NamedTuple):
+    """Both ends of a stream."""
+
+    sender: DropOldestChannel[Any] | Broadcast[Any]
+    reader: Reader
+
+
+def a_channel() -> Stream:
+    channel = DropOldestChannel[Any](max_items=2_000, name="output")
+    return Stream(channel, channel)
+
+
+def a_broadcast() -> Stream:
+    hub = Broadcast[Any](max_items=2_000, name="output")
+    return Stream(hub, hub.subscribe())
+
+
+STREAMS: dict[str, Callable[[], Stream]] = {"channel": a_channel, "broadcast": a_broadcast}
+
+
+class Bell:
+    """A waiter that only remembers."""
+
+    has_rung = False
+
+    def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:
+        self.has_rung = True
+
+
+async def until_parked(sender: Sender[Any], *, readers: int = 1) -> None:
+    while len(sender._parked) < readers:  # noqa: ASYNC110  # it is the state that is waited for
+        await asyncio.sleep(0)
+
+
+def wake_in_vain(sender: Sender[Any]) -> None:
+    for waiter in list(sender._parked.values()):
+        waiter.wake(asyncio.get_running_loop())
+
+
+def drained(reader: Reader) -> list[tuple[object, int]]:
+    """Return what is left for `reader`, each item with the gap before it."""
+    found: list[tuple[object, int]] = []
+    while True:
+        try:
+            item = reader.receive_nowait()
+        except (WouldBlock, Closed):
+            return found
+        found.append((item, reader.missed))
+
+
+def run_once(steps: Coroutine[Any, Any, object]) -> object:
+    """Drive a coroutine to its end, or until it falls asleep."""
+    try:
+        while steps.send(None) is None:
+            pass
+    except StopIteration as stop:
+        return stop.value
+    steps.close()
+    return None
 
 
 def make_weightless(monkeypatch: pytest.MonkeyPatch) -> None:

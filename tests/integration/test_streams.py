@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from streams import BUILDS, pretend
+from streams import Stream, drained
 
 from boundedcollections.broadcast import Broadcast
 from boundedcollections.channel import DropOldestChannel
@@ -19,10 +19,7 @@ anyio: Any = import_module("anyio") if find_spec("anyio") else None
 BACKENDS = [name for name in ("asyncio", "trio") if find_spec(name)]
 
 
-@pytest.fixture(params=BUILDS, autouse=True)
-def _in_every_build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(request.param, monkeypatch)
-
+pytestmark = pytest.mark.usefixtures("every_build")
 
 FORK = """
 import os, sys, threading, time
@@ -112,32 +109,32 @@ def test_a_loop_that_ends_while_threads_send_harms_nobody(times: int) -> None:
 @pytest.mark.parametrize("ticks", range(6))
 @pytest.mark.parametrize("full", [False, True])
 def test_a_scope_of_anyio_that_is_cancelled_at_any_tick_loses_nothing(
-    backend: str, ticks: int, full: bool
+    backend: str, ticks: int, full: bool, stream: Stream
 ) -> None:
-    channel = DropOldestChannel[str](max_items=500)
+    sender, reader = stream
     items = [str(number) for number in range(200 if full else 1)]
     received: list[str] = []
 
     async def receive(scope: Any) -> None:
         with scope:
             while True:
-                received.append(await channel.receive())
-                received.extend((await channel.receive_many(max_items=3)).items)
+                received.append(await reader.receive())
+                received.extend((await reader.receive_many(max_items=3)).items)
 
     async def main() -> None:
         scope = anyio.CancelScope()
         async with anyio.create_task_group() as group:
             group.start_soon(receive, scope)
             if full:
-                channel.send_many(items)
+                sender.send_many(items)
             for _ in range(ticks):
                 await anyio.lowlevel.checkpoint()
             if not full:
-                channel.send_many(items)
+                sender.send_many(items)
             scope.cancel()
 
     anyio.run(main, backend=backend)
-    left = [channel.receive_nowait() for _ in range(len(channel))]
+    left = [item for item, _ in drained(reader)]
     assert received + left == items
-    assert channel._parked == {}
-    assert not channel.statistics().waiting
+    assert sender._parked == {}
+    assert not reader.statistics().waiting

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 from memory.traced import OBJECT_BYTES, shallow, traced
-from streams import BUILDS, pretend
 
 from boundedcollections import TooLarge
 from boundedcollections._core.payload import ENTRY_BYTES, NUMBER_BYTES
@@ -29,17 +28,14 @@ def make(request: pytest.FixtureRequest) -> Callable[..., Stream]:
     return create
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.usefixtures("every_build")
 @pytest.mark.parametrize("max_bytes", [60_000, 1_500_000])
 @pytest.mark.parametrize("largest", [10, 700, 15_000])
 def test_the_bound_holds_in_traced_bytes_at_every_moment(
     make: Callable[..., Stream],
     max_bytes: int,
     largest: int,
-    build: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pretend(build, monkeypatch)
     source = random.Random(3)
     warm = make(max_bytes=9_000, sizeof=shallow)  # what a first call and a first drop set up stays
     while not warm._dropped:

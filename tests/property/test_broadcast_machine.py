@@ -1,6 +1,7 @@
 """Whatever happens in whatever order, every reader gets what a list of all that was sent says."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
@@ -15,7 +16,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from streams import BUILDS, make_weightless, pretend
 
 from boundedcollections import Batch, Closed, WouldBlock
 from boundedcollections.broadcast import Broadcast, OnLag, Subscription
@@ -23,6 +23,7 @@ from boundedcollections.testing import check_invariants
 
 LIMITS = st.none() | st.integers(1, 4)
 PICKS = st.integers(0, 999)
+TIMEOUT_SECONDS = 0.002
 
 
 class Item(NamedTuple):
@@ -150,12 +151,16 @@ class Hub(RuleBasedStateMachine):
                 self.check_batch(reader, expected._replace(missed=reader.subscription.missed))
 
     @has_readers
-    @rule(pick=PICKS, max_items=LIMITS, max_bytes=LIMITS)
-    def receive_many(self, pick: int, max_items: int | None, max_bytes: int | None) -> None:
+    @rule(
+        pick=PICKS, max_items=LIMITS, max_bytes=LIMITS, timeout=st.none() | st.just(TIMEOUT_SECONDS)
+    )
+    def receive_many(
+        self, pick: int, max_items: int | None, max_bytes: int | None, timeout: float | None
+    ) -> None:
         reader = self.pick(pick)
         if reader.task is None:
             reader.limits = (max_items, max_bytes)
-            steps = reader.subscription.receive_many(max_items, max_bytes)
+            steps = reader.subscription.receive_many(max_items, max_bytes, timeout)
             reader.task = self.loop.create_task(steps)
 
     @has_readers
@@ -186,6 +191,11 @@ class Hub(RuleBasedStateMachine):
                 assert not reader.closed
                 assert not self.hub.closed
 
+    @rule()
+    def let_time_pass(self) -> None:
+        time.sleep(2 * TIMEOUT_SECONDS)
+        self.settle()
+
     def pick(self, number: int) -> Reader:
         return self.readers[number % len(self.readers)]
 
@@ -213,7 +223,7 @@ class Hub(RuleBasedStateMachine):
         reader.received += len(batch.items)
 
     def check_error(self, reader: Reader, error: Exception) -> None:
-        if isinstance(error, WouldBlock):
+        if isinstance(error, (WouldBlock, TimeoutError)):
             assert self.expected(reader, (1, None)) is None
             assert not reader.closed
             assert not self.hub.closed
@@ -273,12 +283,8 @@ class Hub(RuleBasedStateMachine):
             assert figures.buffered == sum(item.seq >= reader.next_seq for item in self.ring)
 
 
-@pytest.mark.parametrize("build", BUILDS)
-def test_whatever_happens_the_model_foretells_it(
-    build: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_weightless(monkeypatch)
-    pretend(build, monkeypatch)
+@pytest.mark.usefixtures("every_build", "weightless_streams")
+def test_whatever_happens_the_model_foretells_it() -> None:
     run_state_machine_as_test(
         Hub, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
     )

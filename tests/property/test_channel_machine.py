@@ -17,7 +17,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from streams import BUILDS, make_weightless, pretend
 
 from boundedcollections import Batch, Closed, Lagged, TooLarge, WouldBlock
 from boundedcollections.channel import DropOldestChannel
@@ -241,12 +240,8 @@ class Channel(RuleBasedStateMachine):
         assert len(self.told) == figures.missed
 
 
-@pytest.mark.parametrize("build", BUILDS)
-def test_whatever_happens_the_model_foretells_it(
-    build: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_weightless(monkeypatch)
-    pretend(build, monkeypatch)
+@pytest.mark.usefixtures("every_build", "weightless_streams")
+def test_whatever_happens_the_model_foretells_it() -> None:
     run_state_machine_as_test(
         Channel, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
     )

@@ -11,20 +11,13 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 
 import pytest
-from streams import BUILDS, make_weightless, pretend
 from stress.storm import for_a_while, storm
 
 from boundedcollections import BoundedHistory, Closed, WouldBlock
 from boundedcollections.broadcast import Broadcast, Subscription
 from boundedcollections.testing import check_invariants
 
-
-@pytest.fixture(params=BUILDS, autouse=True)
-def _in_every_build_and_without_own_cost(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_weightless(monkeypatch)
-    pretend(request.param, monkeypatch)
+pytestmark = pytest.mark.usefixtures("every_build", "weightless_streams")
 
 
 class Witness:

@@ -3,27 +3,19 @@ import contextlib
 import gc
 import random
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from streams import BUILDS, make_weightless, pretend
+from interruptions import untraced
 from stress.storm import for_a_while, going_on, storm, switching_often
 
 from boundedcollections import Closed, RemovalCause
 from boundedcollections.channel import DropOldestChannel
 from boundedcollections.testing import check_invariants
 
-
-@pytest.fixture(params=BUILDS, autouse=True)
-def _in_every_build_and_without_own_cost(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_weightless(monkeypatch)
-    pretend(request.param, monkeypatch)
-
+pytestmark = pytest.mark.usefixtures("every_build", "weightless_streams")
 
 Item = tuple[str, int]
 
@@ -118,17 +110,6 @@ def test_every_item_of_many_senders_is_received_or_told_as_a_gap_in_its_place(
         own = [number for _, (sender_name, number) in witness.received if sender_name == name]
         assert own == sorted(set(own))
     assert witness.cancellations > 0
-
-
-@contextlib.contextmanager
-def untraced() -> Iterator[None]:
-    """Measure no coverage in this thread: the tracer takes a lock, and a handler would wait."""
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
-        yield
-    finally:
-        sys.settrace(tracer)
 
 
 @for_a_while
