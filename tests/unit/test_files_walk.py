@@ -87,7 +87,7 @@ class TestWhatIsFound:
     def test_a_great_many_names_are_sorted_in_pieces(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("boundedcollections.files.walk._PIECE", 10)
+        monkeypatch.setattr("boundedcollections.files.sorting._PIECE", 10)
         names = [f"{number * 7 % 101}" for number in range(101)]
         found = walk(plant(tmp_path, *names, *(f"d{name}/x" for name in names)))
         assert paths(found) == sorted([*names, *(f"d{name}/x" for name in names)])

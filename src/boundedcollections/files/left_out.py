@@ -1,0 +1,86 @@
+"""What ignore rules leave out of a walk: remembered, as far as bounds allow, to be found by name."""
+
+from sys import getsizeof
+
+from boundedcollections.files.builder import TreeBuilder
+from boundedcollections.files.gitignore import Scope
+from boundedcollections.files.sorting import in_order
+from boundedcollections.files.tree import Bounds
+
+
+class LeftOut:
+    """
+    The ignored files and folders of one walk, and how many entries it has left out in all.
+
+    Args:
+        bounds: how much to remember.
+        builder: counts the bytes.
+        skip: names that are left out wherever they occur.
+
+    Attributes:
+        folders: the paths of the ignored folders, without a final ``/``.
+        skipped: entries that were left out; a folder counts once.
+    """
+
+    __slots__ = ("_bounds", "_builder", "_files", "_skip", "folders", "skipped")
+
+    def __init__(self, bounds: Bounds, builder: TreeBuilder, skip: frozenset[str]) -> None:
+        self._bounds = bounds
+        self._builder = builder
+        self._skip = skip
+        self._files: list[str] = []
+        self.folders: list[str] = []
+        self.skipped = 0
+
+    def files(self) -> tuple[str, ...]:
+        """Return the paths of the ignored files, in order."""
+        return tuple(in_order(self._files))
+
+    def select(
+        self, path: str, files: list[str], folders: list[str], scope: Scope | None
+    ) -> tuple[list[str], list[str]]:
+        """
+        Return what is neither always skipped nor ignored of what is in one folder.
+
+        Args:
+            path: of the folder.
+            files: names of files in it.
+            folders: names of folders in it.
+            scope: the rules that hold there.
+        """
+        files, folders = self._without_skipped(files), self._without_skipped(folders)
+        if scope and files:
+            files = self._sift(path, files, scope, self._files)
+        if scope and folders:
+            folders = self._sift(path, folders, scope, self.folders)
+        return files, folders
+
+    def is_full(self) -> bool:
+        """Return whether no more files are to be remembered."""
+        return len(self._files) >= self._bounds.max_ignored_files
+
+    def remember(self, path: str, files: list[str], folders: list[str]) -> None:
+        """Remember what is in an ignored folder, but for what is always skipped."""
+        for names, left_out in (files, self._files), (folders, self.folders):
+            for name in sorted(set(names) - self._skip):
+                self._keep(f"{path}/{name}", left_out)
+
+    def _without_skipped(self, names: list[str]) -> list[str]:
+        if self._skip.isdisjoint(names):
+            return names
+        kept = [name for name in names if name not in self._skip]
+        self.skipped += len(names) - len(kept)
+        return kept
+
+    def _sift(self, path: str, names: list[str], scope: Scope, left_out: list[str]) -> list[str]:
+        """Return the names that are not ignored; remember the others in `left_out`."""
+        kept, ignored = scope.sift(names, path, is_folder=left_out is self.folders)
+        self.skipped += len(ignored)
+        for name in sorted(ignored):
+            self._keep(path + name, left_out)
+        return kept
+
+    def _keep(self, path: str, left_out: list[str]) -> None:
+        has_room = len(left_out) < self._bounds.max_ignored_files
+        if has_room and self._builder.book_if_possible(getsizeof(path) + 8):
+            left_out.append(path)
