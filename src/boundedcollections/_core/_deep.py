@@ -28,6 +28,9 @@ from boundedcollections._core._walking import (
 
 _GC_ROUND = GC_HEADER + 7
 _ONE_DIGIT = 1 << sys.int_info.bits_per_digit
+_INT_SIZE, _FLOAT_SIZE, _NONE_SIZE, _BOOL_SIZE = (
+    (sys.getsizeof(least) + 7) & -8 for least in (1, 1.0, None, True)
+)
 
 _str_bytes = str.__sizeof__
 _int_bytes = int.__sizeof__
@@ -69,7 +72,7 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
             if kind is str:
                 total += (_str_bytes(x) + 7) & -8
             elif kind is int:
-                total += 32 if -_ONE_DIGIT < x < _ONE_DIGIT else (_int_bytes(x) + 7) & -8
+                total += _INT_SIZE if -_ONE_DIGIT < x < _ONE_DIGIT else (_int_bytes(x) + 7) & -8
             elif kind is dict:
                 total += (_dict_bytes(x) + _GC_ROUND) & -8
                 push(x)
@@ -77,14 +80,14 @@ def walk(obj: Any, ceiling: float, single: int) -> int:  # noqa: C901, PLR0912, 
                 total += (_list_bytes(x) + _GC_ROUND) & -8
                 push(x)
             elif kind is float:
-                total += 24
+                total += _FLOAT_SIZE
             elif kind is tuple:
                 total += (_tuple_bytes(x) + _GC_ROUND) & -8
                 push(x)
             elif x is None:
-                total += 16
+                total += _NONE_SIZE
             elif kind is bool:
-                total += 32
+                total += _BOOL_SIZE
             else:
                 flat, objects, direct = take_apart(x, readers, single == BY_ID)
                 if not direct and single != BY_ID:
