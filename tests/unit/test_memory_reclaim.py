@@ -137,6 +137,15 @@ class TestTrimming:
         assert not reclaimer.trim_if_due(74 * MIB)
         assert reclaimer.trim_if_due(76 * MIB)
 
+    def test_what_cannot_be_measured_is_not_trimmed(self) -> None:
+        sizes, trimmed = [0], []
+        reclaimer = Reclaimer(rss=lambda: sizes[-1], trim=lambda: trimmed.append(sizes.pop()))
+        assert not reclaimer.trim_if_due(100 * MIB)
+        sizes.append(100 * MIB)
+        assert reclaimer.trim_if_due(100 * MIB)
+        assert trimmed == [100 * MIB]
+        assert reclaimer.statistics().trimmed_bytes == 0, "nobody saw how much it was"
+
     def test_where_there_is_nothing_to_trim_nothing_is_done(self) -> None:
         reclaimer = Reclaimer(rss=lambda: 1)
         assert not reclaimer.trim_is_due()

@@ -12,7 +12,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Self
 
 from boundedcollections._core.budgets import Member
@@ -23,6 +22,9 @@ from boundedcollections.memory.account import Account
 from boundedcollections.memory.policy import Level, Plan
 from boundedcollections.memory.probe import memory_limit
 from boundedcollections.memory.sharing import water_fill
+from boundedcollections.memory.statistics import BudgetStatistics, MemberStatistics
+
+__all__ = ["BudgetStatistics", "MemberStatistics", "MemoryBudget", "Reservation"]
 
 _RETRY_SECONDS: Final = 1.0
 """When a refused reservation is worth trying again: members have made room by then."""
@@ -34,60 +36,6 @@ _GROWTH_SHARE: Final = 16
 """A member needs a sixteenth more than it has, so that it can grow ..."""
 _FIRST_STEPS: Final = 64
 """... and this part of an equal share, so that it can begin to."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberStatistics:
-    """
-    The figures of one member of a `MemoryBudget` at one moment.
-
-    Attributes:
-        name: for people and metrics.
-        claimed_bytes: what it holds by its own books.
-        target_bytes: how much it may hold at present.
-        floor_bytes: how much it may hold whatever happens.
-        max_bytes: the most it ever holds, or None.
-        weight: its share beside the others'.
-        errors: how often it raised when it was asked or told something.
-    """
-
-    name: str
-    claimed_bytes: int
-    target_bytes: int
-    floor_bytes: int
-    max_bytes: int | None
-    weight: float
-    errors: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetStatistics:
-    """
-    The figures of one `MemoryBudget` at one moment. Totals count since its creation.
-
-    Attributes:
-        max_bytes: the bound in bytes.
-        claimed_bytes: what all members hold together.
-        reserved_bytes: what is reserved beside them.
-        peak_reserved_bytes: the most bytes ever reserved.
-        target_bytes: what all members may hold together at present, as of the last plan.
-        level: how short memory is, as of the last plan.
-        reservations: how many there are.
-        refused_reservations: reservations refused, at a critical level or for want of room.
-        refused_admissions: how often `MemoryBudget.admit` refused.
-        members: the figures of each member, in the order in which they joined.
-    """
-
-    max_bytes: int
-    claimed_bytes: int
-    reserved_bytes: int
-    peak_reserved_bytes: int
-    target_bytes: int
-    level: Level
-    reservations: int
-    refused_reservations: int
-    refused_admissions: int
-    members: tuple[MemberStatistics, ...]
 
 
 class Reservation(Lease):

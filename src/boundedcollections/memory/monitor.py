@@ -5,22 +5,21 @@ Keeps watch over the memory of the process: measures, decides, carries out, and 
 in a task of an event loop.
 """
 
+import contextlib
 import gc
 import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.events import Notifier
-from boundedcollections._core.units import MiB
-from boundedcollections._core.waiters import ThreadWaiter, Waiter, checkpoint, waiter_here, wake_all
-from boundedcollections.memory.budget import MemberStatistics, MemoryBudget
-from boundedcollections.memory.pauses import PauseRecorder, PauseStatistics
+from boundedcollections._core.waiters import Waiter, checkpoint, waiter_here, wake_all
+from boundedcollections.memory.budget import MemoryBudget
+from boundedcollections.memory.pauses import PauseRecorder
 from boundedcollections.memory.policy import (
     LADDER,
     Level,
@@ -31,59 +30,17 @@ from boundedcollections.memory.policy import (
     decide,
 )
 from boundedcollections.memory.probe import Probe, Reading, best_probe
-from boundedcollections.memory.reclaim import Reclaimer, ReclaimStatistics, find_trim
+from boundedcollections.memory.reclaim import Reclaimer, find_trim
+from boundedcollections.memory.report import Reporter
+from boundedcollections.memory.statistics import MonitorStatistics
+from boundedcollections.memory.watch import Watch
 
-_log = logging.getLogger("boundedcollections")
+__all__ = ["MemoryMonitor", "MonitorStatistics"]
+
+_log: Final = logging.getLogger("boundedcollections")
 
 _SLICE_SECONDS: Final = 0.001
 """Collections evict for so long at most before others get their turn."""
-_LOOK_SECONDS: Final = 1.0
-"""How often a sleeping thread looks whether anybody is left to watch for."""
-_TOP: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonitorStatistics:
-    """
-    The figures of one `MemoryMonitor` at one moment. Totals count since its creation.
-
-    Attributes:
-        level: how short memory is, as of the last look.
-        rss_bytes: the resident memory of the process, as of the last look.
-        used_bytes: what is compared with the limit: that, or the share of the control group.
-        limit_bytes: the budget's bound.
-        claimed_bytes: what the budget's members hold by their own books.
-        reserved_bytes: what is reserved beside them.
-        unmanaged_bytes: the estimated use beside both.
-        kept_bytes: what the allocator seems to keep, though the collections freed it.
-        looks: how often it measured and decided.
-        probe_errors: how often measuring failed.
-        level_changes: how often the level changed.
-        alerts: how often the level CRITICAL was entered.
-        listener_errors: how often `on_level` raised.
-        pauses: how long the garbage collector stopped the program.
-        reclaimed: what was collected and trimmed.
-        running: whether a thread or a task keeps watch.
-        closed: whether the monitor was closed.
-    """
-
-    level: Level
-    rss_bytes: int
-    used_bytes: int
-    limit_bytes: int
-    claimed_bytes: int
-    reserved_bytes: int
-    unmanaged_bytes: int
-    kept_bytes: int
-    looks: int
-    probe_errors: int
-    level_changes: int
-    alerts: int
-    listener_errors: int
-    pauses: PauseStatistics
-    reclaimed: ReclaimStatistics
-    running: bool
-    closed: bool
 
 
 class MemoryMonitor:
@@ -112,9 +69,10 @@ class MemoryMonitor:
     members by name and bytes.
 
     **Threads and tasks**: every method may be called from any thread and any task; `on_level` is
-    called in the monitor's thread or task, without a lock. The monitor may die: its thread ends
-    with it, and with the main thread. A child process that comes by ``fork`` is not watched until
-    it calls `start` itself.
+    called in the monitor's thread or task, without a lock. What goes wrong in one tick is logged,
+    and the next one comes. The monitor may die: its thread ends with it, and with the main thread.
+    When nobody keeps watch any more, the budget goes on by claims alone. A child process that comes
+    by ``fork`` is not watched until it calls `start` itself.
 
     **Complexity**: a look is O(members), some ten microseconds beside that.
 
@@ -144,12 +102,9 @@ class MemoryMonitor:
         "_clock",
         "_closed",
         "_config",
-        "_has_settled",
         "_is_looking",
         "_level_changes",
         "_lock",
-        "_logged_at",
-        "_logged_pauses",
         "_looks",
         "_notify",
         "_pauses",
@@ -160,9 +115,11 @@ class MemoryMonitor:
         "_reading",
         "_reclaimer",
         "_release",
+        "_reporter",
         "_runner",
         "_sleeper",
         "_state",
+        "_workers",
         "name",
     )
 
@@ -193,6 +150,9 @@ class MemoryMonitor:
         )
         self._pauses = PauseRecorder()
         self._pauses.start()
+        self._reporter = Reporter(
+            self._where(), self._pauses, every_seconds=config.log_seconds, now=clock()
+        )
         self._release = weakref.finalize(
             self, _release, self._pauses, self._probe if probe is None else None
         )
@@ -201,11 +161,10 @@ class MemoryMonitor:
         self._plan: Plan | None = None
         self._reading = Reading(rss_bytes=0)
         self._runner: object = None
-        self._sleeper: Waiter | None = None
-        self._logged_at = clock()
-        self._logged_pauses = 0
+        self._sleeper: Waiter | None = None  # of the task that keeps watch
+        self._workers: set[object] = set()  # whoever may be measuring at this moment
         self._looks = self._probe_errors = self._level_changes = self._alerts = 0
-        self._probe_fails = self._has_settled = self._is_looking = self._closed = False
+        self._probe_fails = self._is_looking = self._closed = False
         _monitors.add(self)
 
     @property
@@ -240,7 +199,7 @@ class MemoryMonitor:
             Closed: the monitor was closed.
             RuntimeError: it keeps watch already.
         """
-        thread = _Watch(self)
+        thread = Watch(self, name=f"boundedcollections-{self.name or 'memory'}")
         self._begin(thread)
         try:
             thread.start()
@@ -263,13 +222,7 @@ class MemoryMonitor:
         self._begin(me)
         try:
             while not self._closed:
-                begin = self._clock()
-                plan = self.look()
-                pause = self._pause(plan)
-                while self._has_to_shed(begin + pause):
-                    await checkpoint()
-                if self._reclaims(plan):
-                    await self._trim_in_thread()
+                pause = await self._tick_in_task()
                 self._sleeper = waiter = waiter_here()
                 if not self._closed:  # closing wakes the sleeper that there is by then
                     await waiter.sleep(pause)
@@ -282,14 +235,31 @@ class MemoryMonitor:
 
         For programs that have their own timers, and for tests.
         """
-        begin = self._clock()
-        plan = self.look()
-        pause = self._pause(plan)
-        while self._has_to_shed(begin + pause):
-            time.sleep(_SLICE_SECONDS)  # others want to run as well
-        if self._reclaims(plan):
-            self._reclaimer.trim_if_due(self._idle_bytes())
-        return pause
+        with self._at_work():
+            begin = self._clock()
+            plan = self.look()
+            pause = self._pause(plan)
+            while self._has_to_shed(begin + pause):
+                time.sleep(_SLICE_SECONDS)  # others want to run as well
+            if self._reclaims(plan):
+                self._reclaimer.trim_if_due(self._idle_bytes())
+            return pause
+
+    async def _tick_in_task(self) -> float:
+        """Do as `tick` does, and let other tasks run meanwhile; log what goes wrong."""
+        try:
+            with self._at_work():
+                begin = self._clock()
+                plan = self.look()
+                pause = self._pause(plan)
+                while self._has_to_shed(begin + pause):
+                    await checkpoint()
+                if self._reclaims(plan):
+                    await self._trim_in_thread()
+                return pause
+        except Exception:  # noqa: BLE001  # a clock, a logger, whatever it is: go on
+            _log.exception("%r could not finish a tick", self)
+            return self._config.slowest_seconds
 
     def look(self) -> Plan | None:
         """
@@ -297,14 +267,15 @@ class MemoryMonitor:
 
         Returns the plan; the last one, if another look is under way or measuring failed.
         """
-        with self._lock:
-            if self._is_looking or self._closed:
-                return self._plan
-            self._is_looking = True
-        try:
-            return self._look()
-        finally:
-            self._is_looking = False
+        with self._at_work():
+            with self._lock:
+                if self._is_looking or self._closed:
+                    return self._plan
+                self._is_looking = True
+            try:
+                return self._look()
+            finally:
+                self._is_looking = False
 
     def close(self) -> None:
         """
@@ -313,18 +284,16 @@ class MemoryMonitor:
         Closing again changes nothing.
         """
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
+            was_closed, self._closed = self._closed, True
             runner, sleeper = self._runner, self._sleeper
         if sleeper is not None:
             wake_all({self: sleeper})
-        if isinstance(runner, threading.Thread):
-            if runner is not threading.current_thread():
-                runner.join()
+        if isinstance(runner, Watch):
+            runner.end()
             self._end(runner)
-        self._budget.forget_plan()
-        self._release()
+        if not was_closed:  # else the budget may have another monitor by now
+            self._budget.forget_plan()
+            self._release_if_over()
 
     def statistics(self) -> MonitorStatistics:
         """Return the figures of this moment; looking changes none of them."""
@@ -375,8 +344,29 @@ class MemoryMonitor:
 
     def _end(self, runner: object) -> None:
         with self._lock:
-            if self._runner is runner:
-                self._runner = self._sleeper = None
+            if self._runner is not runner:
+                return
+            self._runner = self._sleeper = None
+        self._budget.forget_plan()  # nobody is left to end a level that has begun
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Keep the probe open until the end of the block, even if the monitor is closed in it."""
+        me = object()
+        with self._lock:
+            self._workers.add(me)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._workers.discard(me)
+            self._release_if_over()
+
+    def _release_if_over(self) -> None:
+        with self._lock:
+            is_over = self._closed and not self._workers
+        if is_over:
+            self._release()
 
     def _pause(self, plan: Plan | None) -> float:
         return self._config.slowest_seconds if plan is None else plan.next_seconds
@@ -401,11 +391,16 @@ class MemoryMonitor:
 
         def trim() -> None:
             try:
-                self._reclaimer.trim_if_due(self._idle_bytes())
+                with self._at_work():
+                    if not self._closed:  # or cancelled and closed, while the thread began
+                        self._reclaimer.trim_if_due(self._idle_bytes())
             finally:
                 wake_all({self: waiter})
 
-        threading.Thread(target=trim, name="boundedcollections-trim").start()
+        try:
+            threading.Thread(target=trim, name="boundedcollections-trim").start()
+        except RuntimeError:  # there is no memory for another thread: then least of all wait
+            trim()
         await waiter.sleep(None)
 
     def _look(self) -> Plan | None:
@@ -413,9 +408,8 @@ class MemoryMonitor:
             reading = self._probe.read()
         except Exception:  # noqa: BLE001  # whatever it is, the next look may go well
             self._probe_errors += 1
-            if not self._probe_fails:
-                self._probe_fails = True
-                _log.exception("%s cannot measure the process", self._where())
+            self._probe_fails = True
+            self._reporter.report_no_measure()
             return self._plan
         self._probe_fails = False
         limit = self._budget.max_bytes
@@ -427,137 +421,46 @@ class MemoryMonitor:
             reserved_bytes=self._budget.reserved_bytes,
             stalled_percent=reading.stalled_percent,
         )
-        plan, self._state = decide(sample, self._state, self._config)
+        plan, state = decide(sample, self._state, self._config)
         self._budget.apply(plan)
-        self._plan, self._reading = plan, reading
-        self._looks += 1
-        self._tell(plan, sample)
+        if self._closed:  # meanwhile: then this came too late
+            self._budget.forget_plan()
+        has_changed = plan.level is not plan.previous
+        with self._lock:
+            self._state, self._plan, self._reading = state, plan, reading
+            self._looks += 1
+            if has_changed:
+                self._level_changes += 1
+                self._alerts += plan.level is Level.CRITICAL
+        self._reporter.report(plan, sample, reading.rss_bytes, self._budget)
+        if has_changed:
+            self._notify([(plan.previous, plan.level)])
         return plan
-
-    def _tell(self, plan: Plan, sample: Sample) -> None:
-        if plan.level is not plan.previous:
-            self._level_changes += 1
-            self._tell_of_level(plan, sample)
-        elif sample.time_seconds - self._logged_at >= self._config.log_seconds:
-            self._write(logging.INFO, plan, sample)
-        if plan.settled and not self._has_settled:
-            _log.warning(
-                "%s: the process stays at %s although nothing is left to be shed",
-                self._where(), _mebibytes(sample.used_bytes),
-            )  # fmt: skip
-        self._has_settled = plan.settled
-
-    def _tell_of_level(self, plan: Plan, sample: Sample) -> None:
-        severity = logging.INFO if plan.level < plan.previous else logging.WARNING
-        if plan.level is Level.CRITICAL:
-            self._alerts += 1
-            severity = logging.CRITICAL
-        self._write(severity, plan, sample)
-        self._notify([(plan.previous, plan.level)])
-
-    def _write(self, severity: int, plan: Plan, sample: Sample) -> None:
-        """Write the line with all figures."""
-        pauses = self._pauses.since(self._logged_pauses)
-        self._logged_pauses = self._pauses.statistics().newest_position
-        self._logged_at = sample.time_seconds
-        longest = max((pause.seconds for pause in pauses), default=0.0)
-        top = _largest(self._budget.statistics().members)
-        _log.log(
-            severity,
-            "memory %s: %s of %s used, %s claimed, %s reserved, %s unmanaged; "
-            "%d gc pauses, the longest %.1f ms; largest: %s",
-            plan.level,
-            _mebibytes(sample.used_bytes),
-            _mebibytes(sample.limit_bytes),
-            _mebibytes(sample.claimed_bytes),
-            _mebibytes(sample.reserved_bytes),
-            _mebibytes(plan.unmanaged_bytes),
-            len(pauses),
-            longest * 1_000,
-            ", ".join(f"{name} {_mebibytes(size)}" for name, size in top) or "none",
-            extra={
-                "memory_level": str(plan.level),
-                "rss_bytes": self._reading.rss_bytes,
-                "used_bytes": sample.used_bytes,
-                "limit_bytes": sample.limit_bytes,
-                "claimed_bytes": sample.claimed_bytes,
-                "reserved_bytes": sample.reserved_bytes,
-                "unmanaged_bytes": plan.unmanaged_bytes,
-                "gc_pauses": len(pauses),
-                "gc_longest_seconds": longest,
-                "top": top,
-            },
-        )
 
     def _forget_watch(self) -> None:
         self._lock = threading.RLock()
         self._runner = self._sleeper = None
+        self._workers = set()
         self._is_looking = False
         self._state, self._plan = PolicyState(), None
         self._budget.forget_plan()
 
     def _check(self) -> None:
         """Assert the invariants."""
-        assert self._alerts <= self._level_changes <= self._looks
-        assert self._state.generation <= self._looks
-        assert (self._plan is None) == (self._state.generation == 0)
-
-
-class _Watch(threading.Thread):
-    """
-    Ticks as long as there is a monitor, and it is the one that ticks for it.
-
-    It is no daemon: it is never killed in the middle of something. But it ends by itself when the
-    main thread has ended, so nobody who forgot to close a monitor waits for it for ever.
-    """
-
-    def __init__(self, monitor: MemoryMonitor) -> None:
-        super().__init__(name=f"boundedcollections-{monitor.name or 'memory'}", daemon=False)
-        self._monitor = weakref.ref(monitor)
-
-    def run(self) -> None:
-        """Tick until it is over."""
-        while (waiter_and_pause := self._tick()) is not None:
-            self._sleep(*waiter_and_pause)
-
-    def _tick(self) -> tuple[ThreadWaiter, float] | None:
-        """Tick once, and return how to sleep; None when it is over."""
-        monitor = self._monitor()
-        if monitor is None or _is_over(monitor):
-            return None
-        pause = _LOOK_SECONDS
-        try:
-            pause = monitor.tick()
-        except Exception:  # noqa: BLE001  # a clock, a logger, whatever it is: go on
-            _log.exception("%r could not finish a tick", monitor)
-        waiter = monitor._sleeper = ThreadWaiter()  # noqa: SLF001  # the two are one
-        return waiter, pause
-
-    def _sleep(self, waiter: ThreadWaiter, pause: float) -> None:
-        end = time.monotonic() + pause
-        while (left := end - time.monotonic()) > 0:
-            monitor = self._monitor()
-            if monitor is None or _is_over(monitor):
-                return
-            del monitor
-            waiter.sleep(min(left, _LOOK_SECONDS))
-
-
-def _is_over(monitor: MemoryMonitor) -> bool:
-    return monitor.closed or not threading.main_thread().is_alive()
-
-
-def _largest(members: tuple[MemberStatistics, ...]) -> list[tuple[str, int]]:
-    ordered = sorted(members, key=lambda member: member.claimed_bytes, reverse=True)
-    return [(member.name, member.claimed_bytes) for member in ordered[:_TOP]]
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / MiB:.1f} MiB"
+        with self._lock:
+            assert self._alerts <= self._level_changes <= self._looks
+            assert self._state.generation <= self._looks
+            assert (self._plan is None) == (self._state.generation == 0)
 
 
 def _rss_of(probe: Probe) -> Callable[[], int]:
-    return lambda: probe.read().rss_bytes
+    def rss() -> int:
+        try:
+            return probe.read().rss_bytes
+        except Exception:  # noqa: BLE001  # a look that fails alike counts and tells of it
+            return 0
+
+    return rss
 
 
 def _release(pauses: PauseRecorder, own_probe: Probe | None) -> None:

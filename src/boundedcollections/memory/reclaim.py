@@ -108,7 +108,7 @@ class Reclaimer:
     (True, False)
 
     Args:
-        rss: measures the resident bytes of the process.
+        rss: measures the resident bytes of the process; 0 where that fails.
         clock: seconds, never going back.
         collect: collects garbage; None to leave that to Python.
         trim: has malloc give back what it can; None where there is nothing that could.
@@ -150,8 +150,10 @@ class Reclaimer:
         """Say whether malloc can be trimmed, and it is time for that; see `trim_if_due`."""
         if self._trim is None:
             return False
-        hope = (idle_bytes - self._left_bytes) / max(self._rss(), 1)
-        return self._trimming.is_due(hope=hope)
+        rss = self._rss()
+        if not rss:  # nobody could see what trimming gains
+            return False
+        return self._trimming.is_due(hope=(idle_bytes - self._left_bytes) / rss)
 
     def trim_if_due(self, idle_bytes: int = 0) -> bool:
         """
@@ -165,7 +167,7 @@ class Reclaimer:
         rss, begin = self._rss(), self._clock()
         self._trim()
         seconds = self._clock() - begin
-        freed = rss - self._rss()
+        freed = rss - (self._rss() or rss)
         self._trimming.note(seconds=seconds, gain=freed / max(rss, 1))
         self._left_bytes = idle_bytes - freed
         self._trims += 1
