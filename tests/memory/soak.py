@@ -21,15 +21,17 @@ from boundedcollections import (
     DropOldestChannel,
     LimitReached,
     LineSplitter,
+    MemoryBudget,
     MemoryMonitor,
     MiB,
     ReplaceOnIndex,
     SizeAwareLRU,
     TooLarge,
     WouldBlock,
+    deep_size,
+    footprint,
     read_lines,
 )
-from boundedcollections.memory.budget import MemoryBudget
 from boundedcollections.memory.probe import LinuxProbe
 from boundedcollections.memory.reclaim import find_trim
 from boundedcollections.testing import assert_no_growth
@@ -45,7 +47,28 @@ def stores() -> None:
         cache["large"] = "x" * 200_000
     assert history.since(0).missed > 0
     assert cache.statistics().current_bytes <= 100_000
+    assert deep_size(history.snapshot()) > 0 < footprint(cache.snapshot())
     cache.clear()
+
+
+async def loads() -> None:
+    cache = SizeAwareLRU[str, str](max_bytes=100_000, ttl_seconds=60)
+
+    async def load(key: str) -> str:
+        await asyncio.sleep(0)
+        if key == "broken":
+            raise ValueError(key)
+        return key * 10
+
+    @cache.memoize
+    def upper(text: str) -> str:
+        return text.upper()
+
+    assert await asyncio.gather(*(cache.aget_or_load("key", load) for _ in range(3)))
+    with contextlib.suppress(ValueError):
+        await cache.aget_or_load("broken", load)
+    assert cache.get_or_load("other", lambda key: key * 10) == "other" * 10
+    assert upper("text") == upper("text") == "TEXT"
 
 
 async def streams() -> None:
@@ -114,10 +137,38 @@ def budgets() -> None:
         assert monitor.statistics().limit_bytes == budget.max_bytes
 
 
+async def members() -> None:
+    """Have one of each kind share a bound that is lowered, and a task see to it."""
+    budget = MemoryBudget(max_bytes=MiB)
+    cache = SizeAwareLRU[int, str](max_bytes=MiB, budget=budget)
+    history = BoundedHistory[str](max_bytes=MiB, budget=budget)
+    channel = DropOldestChannel[str](max_bytes=MiB, budget=budget)
+    hub = Broadcast[str](max_bytes=MiB, budget=budget)
+    pool = BufferPool(max_buffers=2, buffer_bytes=4_096, budget=budget)
+    for number in range(40):
+        cache[number] = history_item = "x" * 1_000
+        history.append(history_item)
+        channel.send(history_item)
+        hub.send(history_item)
+    monitor = MemoryMonitor(MemoryBudget(max_bytes=1_000 * MiB))
+    watching = asyncio.create_task(monitor.run())
+    await asyncio.sleep(0)
+    with pool.acquire_blocking():
+        budget.resize(max_bytes=MiB // 10)
+        while budget.catch_up():
+            pass
+    assert budget.claimed_bytes <= MiB // 10
+    monitor.close()
+    await watching
+
+
 def indexes(folder: Path) -> None:
     index = ReplaceOnIndex(folder, max_files=100)
     index.index()
     assert index.search("file")
+    finder = index.finder()
+    assert finder.search("file")
+    finder.close()
     index.close()
 
 
@@ -126,6 +177,8 @@ def round_of_everything(folder: Path) -> None:
         await streams()
         await pipes()
         await limits()
+        await loads()
+        await members()
 
     stores()
     asyncio.run(tasks())

@@ -1,5 +1,7 @@
 """A thousand rounds in which everything is created, used and closed leave nothing behind."""
 
+import ast
+import inspect
 import json
 import subprocess
 import sys
@@ -7,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import boundedcollections
+
 MB = 1_000_000
+SOAK = Path(__file__).with_name("soak.py")
+MADE_BY = {"FileFinder": "finder", "Memoized": "memoize", "Reservation": "reserve", "Sink": "attach",
+           "Subscription": "subscribe"}  # fmt: skip
+"""What nobody makes by its name."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 
@@ -20,11 +28,26 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="n
     ],
 )
 def test_rounds_of_everything_leave_nothing_behind(rounds: int, tmp_path: Path) -> None:
-    script = Path(__file__).with_name("soak.py")
     done = subprocess.run(
-        [sys.executable, "-W", "error", script, str(rounds), tmp_path],
+        [sys.executable, "-W", "error", SOAK, str(rounds), tmp_path],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     report = json.loads(done.stdout)
     assert report["blocks_per_round"] <= 0.05
     assert report["growth_bytes"] < 2 * MB
+
+
+def test_everything_that_has_a_life_takes_part() -> None:
+    used = {
+        getattr(node, "id", None) or getattr(node, "attr", None)
+        for node in ast.walk(ast.parse(SOAK.read_text()))
+        if isinstance(node, (ast.Name, ast.Attribute))
+    }
+    alive = {
+        name
+        for name in boundedcollections.__all__
+        if callable(thing := getattr(boundedcollections, name))
+        and (not inspect.isclass(thing) or {"close", "release", "statistics"} & {*dir(thing)})
+    }
+    assert len(alive) > 12
+    assert {MADE_BY.get(name, name) for name in alive} - {"accelerated"} <= used
