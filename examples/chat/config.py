@@ -27,6 +27,9 @@ CONNECTION_BYTES = 64 * KiB
 ROOM_BYTES = 16 * KiB
 """An empty room."""
 
+CHUNK_BYTES = 256 * KiB
+"""What asyncio reads from a pipe at a time."""
+
 BASE_BYTES = 64 * MiB
 """The interpreter with everything imported; 40 MiB measured, rounded up."""
 
@@ -39,6 +42,11 @@ class Limits:
     Raises:
         ValueError: a limit is not above 0, or two of them contradict each other.
     """
+
+    # The whole process
+    max_process_bytes: int = 640 * MiB
+    """As the system measures it. Above the worst case by so much that newcomers are refused only
+    if something takes more than it was ever meant to. With less, the caches give way first."""
 
     # Who may come
     max_connections: int = 100
@@ -132,9 +140,28 @@ class Limits:
                 raise ValueError(f"{limit.name} must be finite and above 0, got {value!r}")
         self._needs("max_text_bytes", TEXT_GROWTH)  # one character at least
         self._needs("max_frame_bytes", JSON_GROWTH * self.max_message_bytes + 2 * KiB)
-        largest_text = max(self.max_message_bytes, self.max_text_bytes, 2 * self.max_preview_bytes)
         for ring in ("max_ring_bytes", "max_history_bytes"):
-            self._needs(ring, JSON_GROWTH * largest_text + 2 * KiB)
+            self._needs(ring, self.item_bytes())
+        floors = self.max_rooms * self._room_floor_bytes() + self.tool_bytes() + self.files_bytes()
+        runs = self.max_runs * self.run_bytes()
+        self._needs("max_process_bytes", BASE_BYTES + floors + runs)
+
+    def item_bytes(self) -> int:
+        """The largest item of a room, as a frame."""
+        largest_text = max(self.max_message_bytes, self.max_text_bytes, 2 * self.max_preview_bytes)
+        return JSON_GROWTH * largest_text + 2 * KiB
+
+    def tool_bytes(self) -> int:
+        """The largest tool call that is kept: its input and its output."""
+        return min(self.max_tools_bytes, 2 * TEXT_GROWTH * self.max_tool_bytes + 4 * KiB)
+
+    def files_bytes(self) -> int:
+        """What the index keeps however short memory is."""
+        return self.max_files_bytes // 4
+
+    def run_bytes(self) -> int:
+        """The line that an agent is writing, one chunk of its pipe, and its last words."""
+        return self.max_line_bytes * 9 // 8 + CHUNK_BYTES + 2 * self.max_stderr_bytes
 
     def _needs(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -153,7 +180,7 @@ class Limits:
             + self.max_connections * self._connection_bytes()
             + self.max_sockets * CONNECTION_BYTES
             + self.max_rooms * self._room_bytes()
-            + self.max_runs * self._run_bytes()
+            + self.max_runs * self.run_bytes()
             + self.max_tools_bytes
             + self.max_files_bytes
             + self._parse_bytes()
@@ -169,9 +196,9 @@ class Limits:
     def _room_bytes(self) -> int:
         return ROOM_BYTES + self.max_history_bytes + self.max_ring_bytes + self.max_heard_bytes
 
-    def _run_bytes(self) -> int:
-        """The line that an agent is writing, one chunk of its pipe, and its last words."""
-        return self.max_line_bytes * 9 // 8 + 256 * KiB + 2 * self.max_stderr_bytes
+    def _room_floor_bytes(self) -> int:
+        """The newest item, in the history and in the ring, and what was heard."""
+        return 2 * self.item_bytes() + self.max_heard_bytes
 
     def _parse_bytes(self) -> int:
         """One frame or one line at a time becomes text and objects; then they are gone again."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boundedcollections import ReplaceOnIndex
+from boundedcollections import MemoryBudget, ReplaceOnIndex
 from chat.config import Limits
 
 
@@ -26,11 +26,16 @@ class Files:
         ValueError: `root` is a whole file system, or the home directory.
     """
 
-    def __init__(self, root: Path, limits: Limits) -> None:
+    def __init__(self, root: Path, limits: Limits, budget: MemoryBudget) -> None:
         self.name = root.name
         self._limits = limits
         self._index = ReplaceOnIndex(
-            root, max_files=limits.max_files, max_bytes=limits.max_files_bytes, name="files"
+            root,
+            max_files=limits.max_files,
+            max_bytes=limits.max_files_bytes,
+            budget=budget,
+            floor_bytes=limits.files_bytes(),
+            name="files",
         )
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boundedcollections import Batch, BoundedHistory, Broadcast, Subscription
+from boundedcollections import Batch, BoundedHistory, Broadcast, MemoryBudget, Subscription
 from chat.config import Limits
 from chat.protocol import item_frame, members_frame
 
@@ -35,7 +35,12 @@ class Room:
     """
 
     def __init__(
-        self, name: str, limits: Limits, *, clock: Callable[[], float] = time.time
+        self,
+        name: str,
+        limits: Limits,
+        budget: MemoryBudget,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.members = 0
@@ -44,15 +49,23 @@ class Room:
         self._history: BoundedHistory[bytes] = BoundedHistory(
             max_items=limits.max_history_items,
             max_bytes=limits.max_history_bytes,
+            budget=budget,
+            floor_bytes=limits.item_bytes(),
             name=f"history of {name}",
         )
         self._live: Broadcast[bytes] = Broadcast(
             max_items=limits.max_ring_items,
             max_bytes=limits.max_ring_bytes,
+            budget=budget,
+            floor_bytes=limits.item_bytes(),
             name=f"live in {name}",
         )
         self._heard: BoundedHistory[bytes] = BoundedHistory(
-            max_bytes=limits.max_heard_bytes, unique=True, name=f"heard in {name}"
+            max_bytes=limits.max_heard_bytes,
+            unique=True,
+            budget=budget,
+            floor_bytes=limits.max_heard_bytes,
+            name=f"heard in {name}",
         )
         self._counts: Broadcast[bytes] = Broadcast(max_items=1, name=f"members of {name}")
 

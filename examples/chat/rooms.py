@@ -1,5 +1,6 @@
 """The rooms: a bounded number of them."""
 
+from boundedcollections import MemoryBudget
 from chat.config import Limits
 from chat.protocol import Refused
 from chat.room import Room
@@ -8,8 +9,9 @@ from chat.room import Room
 class Rooms:
     """Opens rooms when somebody enters, and gives up the one that has been empty longest."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, budget: MemoryBudget) -> None:
         self._limits = limits
+        self._budget = budget
         self._rooms: dict[str, Room] = {}  # those that are empty in the order they became so
 
     def enter(self, name: str) -> Room:
@@ -22,7 +24,7 @@ class Rooms:
         room = self._rooms.get(name)
         if room is None:
             self._make_place()
-            room = self._rooms[name] = Room(name, self._limits)
+            room = self._rooms[name] = Room(name, self._limits, self._budget)
         room.join()
         return room
 

@@ -1,13 +1,15 @@
 """The agents at work: a bounded number of them, one in a room, each told to its room."""
 
 import asyncio
+import contextlib
 import logging
+import math
 import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from boundedcollections import Line
+from boundedcollections import ConnectionLimiter, LimitReached, Line, MemoryBudget
 from chat.agent import Agent
 from chat.config import Limits
 from chat.protocol import Refused, cut
@@ -22,33 +24,44 @@ _log = logging.getLogger("chat")
 class Runs:
     """Starts agents, and ends them all when the server ends."""
 
-    def __init__(self, agent: Agent, *, root: Path, limits: Limits, tools: ToolCalls) -> None:
+    def __init__(
+        self, agent: Agent, *, root: Path, limits: Limits, tools: ToolCalls, budget: MemoryBudget
+    ) -> None:
         self._agent = agent
         self._root = root
         self._limits = limits
         self._tools = tools
+        self._budget = budget
+        self._places = ConnectionLimiter(
+            max_connections=limits.max_runs, budget=budget, name="runs"
+        )
         self._tasks: dict[asyncio.Task[None], Runner] = {}
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def must_be_free(self, room: Room) -> None:
+    def take_place(self, room: Room) -> contextlib.ExitStack:
         """
-        See that an agent may start in `room`.
+        Take the place of an agent in `room`, and the memory to listen to it; close it to give both back.
 
         Raises:
-            Refused: agent_busy; one is at work here, too many are elsewhere, or it is all over.
+            Refused: agent_busy; one is at work here, too many are elsewhere, memory is too short
+                for one more, or it is all over.
         """
         if self._closed:
             raise Refused("agent_busy", "the server is about to end")
         if room.run is not None:
             raise Refused("agent_busy", "the agent is at work in this room; stop it, or wait")
-        most = self._limits.max_runs
-        if len(self._tasks) >= most:
-            raise Refused("agent_busy", f"{most} agents are at work, which is the limit; wait")
+        try:
+            with contextlib.ExitStack() as place:
+                place.enter_context(self._places.acquire_nowait())
+                place.enter_context(self._budget.reserve(self._limits.run_bytes()))
+                return place.pop_all()
+        except LimitReached as refusal:
+            raise Refused("agent_busy", self._why(refusal)) from None
 
-    def start(self, room: Room, sender: str, prompt: str) -> None:
+    def start(self, room: Room, sender: str, prompt: str, place: contextlib.ExitStack) -> None:
         """Start the agent; the room is told at once, before anything can take time."""
         run = secrets.token_hex(8)
         narrator = Narrator(room, run, limits=self._limits, tools=self._tools)
@@ -58,6 +71,7 @@ class Runs:
         task = asyncio.create_task(self._follow(room, runner, narrator, prompt), name=f"run {run}")
         self._tasks[task] = runner
         task.add_done_callback(self._tasks.pop)
+        task.add_done_callback(lambda _: place.close())
 
     async def aclose(self) -> None:
         """End all agents for good, and return when their processes are gone."""
@@ -66,6 +80,11 @@ class Runs:
             runner.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _why(self, refusal: LimitReached) -> str:
+        if refusal.reason == "max_connections":
+            return f"{refusal.limit} agents are at work, which is the limit; wait"
+        return f"memory is short; try again in {math.ceil(refusal.retry_after_seconds)} seconds"
 
     async def _follow(self, room: Room, runner: Runner, narrator: "Narrator", prompt: str) -> None:
         started = time.monotonic()

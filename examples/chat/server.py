@@ -7,6 +7,7 @@ Everything that has an end is ended in `ChatServer.aclose`: sockets, agents, the
 import asyncio
 import ipaddress
 import logging
+import math
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,10 +16,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, web
 
+from boundedcollections import ConnectionLimiter, LimitReached
 from chat.agent import Agent
 from chat.config import Limits
 from chat.connection import Connection
 from chat.files import Files
+from chat.memory import Memory
 from chat.protocol import VERSION
 from chat.rooms import Rooms
 from chat.runs import Runs
@@ -26,7 +29,6 @@ from chat.session import Services, Session
 from chat.tools import ToolCalls
 
 PAGE: Final = Path(__file__).with_name("page")
-RETRY_AFTER_SECONDS: Final = 5
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; object-src 'none'",
@@ -51,14 +53,19 @@ class ChatServer:
     """
 
     def __init__(self, agent: Agent, *, root: Path, limits: Limits) -> None:
-        tools = ToolCalls(limits)
         self._limits = limits
+        self._memory = Memory(limits)
+        budget = self._memory.budget
+        tools = ToolCalls(limits, budget)
         self._services = Services(
             limits=limits,
-            rooms=Rooms(limits),
-            runs=Runs(agent, root=root, limits=limits, tools=tools),
+            rooms=Rooms(limits, budget),
+            runs=Runs(agent, root=root, limits=limits, tools=tools, budget=budget),
             tools=tools,
-            files=Files(root, limits),
+            files=Files(root, limits, budget),
+        )
+        self._places = ConnectionLimiter(
+            max_connections=limits.max_connections, budget=budget, name="connections"
         )
         self._connections: set[Connection] = set()
         self._own_names = {"localhost", socket.gethostname().lower()}
@@ -78,6 +85,7 @@ class ChatServer:
         self._listener.settimeout(0)
         await self._runner.setup()
         self._services.files.start()
+        self._memory.start()
         self._accepting = asyncio.create_task(self._accept(), name="accept")
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         return f"http://{shown}:{self._listener.getsockname()[1]}/"
@@ -93,6 +101,7 @@ class ChatServer:
                 ending.create_task(connection.close(WSCloseCode.GOING_AWAY, b"the server stops"))
         await self._runner.cleanup()
         await self._services.files.aclose()
+        await self._memory.aclose()
 
     async def _accept(self) -> None:
         """Take in sockets one by one, up to the limit, each with a small buffer in the kernel."""
@@ -150,6 +159,7 @@ class ChatServer:
                 "runs": len(services.runs),
                 "tool_bytes": services.tools.current_bytes,
                 "files": services.files.count,
+                "memory": self._memory.figures(),
                 "worst_case_bytes": self._limits.worst_case_bytes(),
             }
         )
@@ -157,25 +167,33 @@ class ChatServer:
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if not _is_own_origin(request):
             raise web.HTTPForbidden(text="another origin may not connect")
-        if len(self._connections) >= self._limits.max_connections:
-            raise web.HTTPServiceUnavailable(
-                text=f"all {self._limits.max_connections} places are taken",
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
-        connection = Connection(self._limits)
-        self._connections.add(connection)
         try:
-            response = await connection.accept(request)
-            await Session(connection, self._services).serve()
-        finally:
-            self._connections.discard(connection)
-            connection.cut_off()
+            place = self._places.acquire_nowait()
+        except LimitReached as refusal:
+            raise _come_back_later(refusal) from None
+        with place:
+            connection = Connection(self._limits)
+            self._connections.add(connection)
+            try:
+                response = await connection.accept(request)
+                await Session(connection, self._services).serve()
+            finally:
+                self._connections.discard(connection)
+                connection.cut_off()
         return response
 
 
 async def _secure(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
     response.headers.setdefault("Cache-Control", "no-cache")
+
+
+def _come_back_later(refusal: LimitReached) -> web.HTTPServiceUnavailable:
+    is_full = refusal.reason == "max_connections"
+    return web.HTTPServiceUnavailable(
+        text=f"all {refusal.limit} places are taken" if is_full else "memory is short",
+        headers={"Retry-After": str(math.ceil(refusal.retry_after_seconds))},
+    )
 
 
 def _is_own_origin(request: web.Request) -> bool:

@@ -182,8 +182,8 @@ class Member:
         said = (sender, message.id, message.text)
         if message.id and self.room.has_heard(*said):
             return
-        if message.agent:
-            self._services.runs.must_be_free(self.room)
+        runs = self._services.runs
+        place = runs.take_place(self.room) if message.agent else None
         self.room.remember(*said)
         self.room.add(
             "message",
@@ -192,8 +192,8 @@ class Member:
             id=message.id,
             agent=message.agent,
         )
-        if message.agent:
-            self._services.runs.start(self.room, sender, message.text)
+        if place is not None:
+            runs.start(self.room, sender, message.text, place)
 
     async def _complete(self, request: Complete) -> None:
         found = await self._services.files.complete(request.query, request.limit)

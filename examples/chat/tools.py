@@ -1,7 +1,7 @@
 """The whole of the tool calls, for those who ask: a cache bounded in bytes."""
 
-from boundedcollections import KiB, SizeAwareLRU
-from chat.config import TEXT_GROWTH, Limits
+from boundedcollections import MemoryBudget, SizeAwareLRU
+from chat.config import Limits
 from chat.protocol import ToolCall, cut
 from chat.stream_json import ToolResult, ToolUse, pretty
 
@@ -13,13 +13,13 @@ class ToolCalls:
     The scope, a room's epoch, keeps one room from seeing or displacing by name what is another's.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, budget: MemoryBudget) -> None:
         self._max_text_bytes = limits.max_tool_bytes
         self._calls: SizeAwareLRU[tuple[str, str], ToolCall] = SizeAwareLRU(
             max_bytes=limits.max_tools_bytes,
-            max_entry_bytes=min(
-                limits.max_tools_bytes, 2 * TEXT_GROWTH * limits.max_tool_bytes + 4 * KiB
-            ),
+            max_entry_bytes=limits.tool_bytes(),
+            budget=budget,
+            floor_bytes=limits.tool_bytes(),
             name="tool calls",
         )
 

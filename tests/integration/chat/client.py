@@ -8,12 +8,14 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 from yarl import URL
 
+from boundedcollections import GiB
 from chat.agent import Agent
 from chat.config import Limits
 from chat.server import ChatServer
@@ -26,11 +28,20 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS)}
 PATIENCE_SECONDS = 20.0
 
 
+MOST_BYTES = 64 * GiB
+"""The process of the tests may be larger than a server's, so it has another limit."""
+
+
 @contextlib.asynccontextmanager
 async def serving(
-    root: Path, *, agent: Agent | None = None, limits: Limits | None = None
+    root: Path,
+    *,
+    agent: Agent | None = None,
+    limits: Limits | None = None,
+    max_process_bytes: int = MOST_BYTES,
 ) -> AsyncIterator[str]:
     """Serve `root`, and yield the address; afterwards nothing of it is left."""
+    limits = replace(limits or Limits(), max_process_bytes=max_process_bytes)
     async with server_of(root, agent=agent, limits=limits) as (_, url):
         yield url
 
@@ -40,7 +51,8 @@ async def server_of(
     root: Path, *, agent: Agent | None = None, limits: Limits | None = None
 ) -> AsyncIterator[tuple[ChatServer, str]]:
     """Serve `root`, and yield the server with its address, for a look inside."""
-    server = ChatServer(agent or Agent.bundled(root), root=root, limits=limits or Limits())
+    limits = limits or Limits(max_process_bytes=MOST_BYTES)
+    server = ChatServer(agent or Agent.bundled(root), root=root, limits=limits)
     url = await server.start("127.0.0.1", 0)
     try:
         yield server, url

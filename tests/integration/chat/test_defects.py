@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 from integration.chat.client import PATIENCE_SECONDS, Client, Raw, faulty, serving
 
-from boundedcollections import KiB, MiB
+from boundedcollections import KiB, MemoryBudget, MiB
 from chat.config import Limits
 from chat.connection import Connection
 from chat.files import Files
@@ -31,6 +31,7 @@ from chat.stream_json import ToolResult, ToolUse
 from chat.tools import ToolCalls
 
 LIMITS = Limits()
+BUDGET = MemoryBudget(max_bytes=LIMITS.max_process_bytes)
 
 
 @contextmanager
@@ -68,7 +69,7 @@ class TestTheFileIndex:
 
     class Ours:
         def __init__(self, root: Path) -> None:
-            self._index = Files(root, Limits(max_files=10))._index
+            self._index = Files(root, Limits(max_files=10), BUDGET)._index
 
         def index(self) -> None:
             self._index.index()
@@ -117,7 +118,7 @@ class TestTheHistory:
         assert not self.stays_within(history.append, self.BOUND)
 
     def test_ours_does_not(self) -> None:
-        room = Room("lobby", LIMITS)
+        room = Room("lobby", LIMITS, BUDGET)
         assert self.stays_within(lambda text: room.add("message", text=text), self.BOUND)
         assert room.next_seq == 3_000
 
@@ -146,7 +147,7 @@ class TestTheToolCache:
         assert not self.stays_within(keep_a_hundred, 2 * MiB)
 
     def test_ours_does_not(self) -> None:
-        tools = ToolCalls(self.LIMITS)
+        tools = ToolCalls(self.LIMITS, BUDGET)
 
         def keep(key: str, value: str) -> None:
             tools.begin("room", ToolUse(key, "read", {}))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from boundedcollections import Line, Subscription
+from boundedcollections import Line, MemoryBudget, Subscription
 from boundedcollections.testing import FakeClock
 from chat.config import Limits
 from chat.protocol import Refused
@@ -18,6 +18,7 @@ from chat.stream_json import ToolResult, ToolUse
 from chat.tools import ToolCalls
 
 LIMITS = Limits(max_rooms=3, max_history_items=5, max_ring_items=5)
+BUDGET = MemoryBudget(max_bytes=LIMITS.max_process_bytes)
 
 
 def items(frames: tuple[bytes, ...]) -> list[dict[str, Any]]:
@@ -34,7 +35,7 @@ async def received(subscription: Subscription[bytes]) -> list[dict[str, Any]]:
 
 class TestRoom:
     def test_items_are_numbered_and_kept(self) -> None:
-        room = Room("lobby", LIMITS, clock=FakeClock(now=12.5))
+        room = Room("lobby", LIMITS, BUDGET, clock=FakeClock(now=12.5))
         assert [room.add("notice", text=text, level="info") for text in "ab"] == [0, 1]
         assert kept(room) == [
             {"seq": 0, "time": 12.5, "kind": "notice", "text": "a", "level": "info"},
@@ -42,7 +43,7 @@ class TestRoom:
         ]
 
     def test_what_is_gone_is_counted(self) -> None:
-        room = Room("lobby", LIMITS)
+        room = Room("lobby", LIMITS, BUDGET)
         for number in range(8):
             room.add("notice", text=str(number))
         past, _ = room.listen(1)
@@ -50,7 +51,7 @@ class TestRoom:
         assert [item["seq"] for item in items(past.items)] == [3, 4, 5, 6, 7]
 
     async def test_the_past_and_the_present_meet_exactly(self) -> None:
-        room = Room("lobby", LIMITS)
+        room = Room("lobby", LIMITS, BUDGET)
         room.add("notice", text="before")
         past, present = room.listen(0)
         room.add("notice", text="after")
@@ -58,7 +59,7 @@ class TestRoom:
         assert [item["text"] for item in await received(present)] == ["after"]
 
     async def test_whoever_is_here_gets_the_very_bytes_that_are_kept(self) -> None:
-        room = Room("lobby", LIMITS)
+        room = Room("lobby", LIMITS, BUDGET)
         _, present = room.listen(0)
         room.add("notice", text="once")
         (live,) = (await present.receive_many()).items
@@ -66,7 +67,7 @@ class TestRoom:
         assert live is old
 
     async def test_who_is_slow_learns_how_much_it_missed(self) -> None:
-        room = Room("lobby", LIMITS)
+        room = Room("lobby", LIMITS, BUDGET)
         _, present = room.listen(0)
         for number in range(9):
             room.add("notice", text=str(number))
@@ -75,10 +76,10 @@ class TestRoom:
 
     def test_a_number_of_the_future_is_refused(self) -> None:
         with pytest.raises(ValueError, match="at most next_seq"):
-            Room("lobby", LIMITS).listen(1)
+            Room("lobby", LIMITS, BUDGET).listen(1)
 
     async def test_who_is_slow_gets_the_newest_count_of_members_only(self) -> None:
-        room = Room("lobby", LIMITS)
+        room = Room("lobby", LIMITS, BUDGET)
         counts = room.listen_for_members()
         for _ in range(3):
             room.join()
@@ -88,7 +89,7 @@ class TestRoom:
 
     def test_a_room_keeps_its_bounds_in_bytes(self) -> None:
         limits = Limits(max_history_items=10_000, max_ring_items=10_000)
-        room = Room("lobby", limits)
+        room = Room("lobby", limits, BUDGET)
         for _ in range(300):
             room.add("message", text="\x01" * limits.max_message_bytes)
         assert room._history.current_bytes <= limits.max_history_bytes
@@ -98,13 +99,13 @@ class TestRoom:
 
 class TestRooms:
     def test_a_room_is_opened_once(self) -> None:
-        rooms = Rooms(LIMITS)
+        rooms = Rooms(LIMITS, BUDGET)
         assert rooms.enter("a") is rooms.enter("a")
         assert rooms.enter("a").members == 3
         assert len(rooms) == 1
 
     def test_the_room_that_has_been_empty_longest_makes_place(self) -> None:
-        rooms = Rooms(LIMITS)
+        rooms = Rooms(LIMITS, BUDGET)
         a, b, c = (rooms.enter(name) for name in "abc")
         for room in (b, a, c):
             rooms.leave(room)
@@ -116,7 +117,7 @@ class TestRooms:
             rooms.enter("c")
 
     def test_a_room_with_somebody_or_something_in_it_stays(self) -> None:
-        rooms = Rooms(LIMITS)
+        rooms = Rooms(LIMITS, BUDGET)
         a, b, c = (rooms.enter(name) for name in "abc")
         rooms.leave(a)
         a.run = CurrentRun("r", stop=lambda: None)
@@ -128,7 +129,7 @@ class TestRooms:
         assert rooms.enter("d").members == 1
 
     def test_a_room_that_comes_again_has_another_epoch(self) -> None:
-        rooms = Rooms(Limits(max_rooms=1))
+        rooms = Rooms(Limits(max_rooms=1), BUDGET)
         first = rooms.enter("a")
         rooms.leave(first)
         rooms.leave(rooms.enter("b"))
@@ -137,7 +138,7 @@ class TestRooms:
 
 class TestToolCalls:
     def test_input_and_output_are_kept_whole_under_the_id(self) -> None:
-        tools = ToolCalls(LIMITS)
+        tools = ToolCalls(LIMITS, BUDGET)
         tools.begin("room", ToolUse("t", "read", {"path": "a"}))
         call = tools.get("room", "t")
         assert call is not None
@@ -148,13 +149,13 @@ class TestToolCalls:
         assert (call.name, call.output, call.is_error) == ("read", "x" * 10_000, True)
 
     def test_one_room_does_not_see_the_calls_of_another(self) -> None:
-        tools = ToolCalls(LIMITS)
+        tools = ToolCalls(LIMITS, BUDGET)
         tools.begin("room", ToolUse("t", "read", {}))
         assert tools.get("other", "t") is None
 
     def test_the_bound_is_in_bytes_and_the_oldest_leave(self) -> None:
         limits = Limits(max_tools_bytes=1_000_000)
-        tools = ToolCalls(limits)
+        tools = ToolCalls(limits, BUDGET)
         for number in range(100):
             tools.begin("room", ToolUse(f"t{number}", "read", "i" * 30_000))
             tools.finish("room", ToolResult(f"t{number}", "o" * 30_000, is_error=False))
@@ -163,7 +164,7 @@ class TestToolCalls:
         assert tools.get("room", "t99") is not None
 
     def test_a_giant_is_cut_says_so_and_displaces_nothing(self) -> None:
-        tools = ToolCalls(LIMITS)
+        tools = ToolCalls(LIMITS, BUDGET)
         tools.begin("room", ToolUse("small", "read", {}))
         tools.begin("room", ToolUse("giant", "read", "😀" * 1_000_000))
         tools.finish("room", ToolResult("giant", "😀" * 1_000_000, is_error=False))
@@ -175,7 +176,7 @@ class TestToolCalls:
         assert tools.get("room", "small") is not None
 
     def test_an_output_whose_input_has_left_is_still_kept(self) -> None:
-        tools = ToolCalls(LIMITS)
+        tools = ToolCalls(LIMITS, BUDGET)
         tools.finish("room", ToolResult("t", "late", is_error=False))
         call = tools.get("room", "t")
         assert call is not None
@@ -184,8 +185,10 @@ class TestToolCalls:
 
 class TestNarrator:
     def narrate(self, *lines: Line) -> list[dict[str, Any]]:
-        room = Room("lobby", Limits(max_text_bytes=8))
-        narrator = Narrator(room, "r", limits=Limits(max_text_bytes=8), tools=ToolCalls(LIMITS))
+        room = Room("lobby", Limits(max_text_bytes=8), BUDGET)
+        narrator = Narrator(
+            room, "r", limits=Limits(max_text_bytes=8), tools=ToolCalls(LIMITS, BUDGET)
+        )
         for line in lines:
             narrator.tell(line)
         return kept(room)
@@ -228,6 +231,6 @@ def test_no_step_of_a_message_waits() -> None:
     """A room can be used where there is no event loop at all."""
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
-    room = Room("lobby", LIMITS)
+    room = Room("lobby", LIMITS, BUDGET)
     room.join()
     assert room.add("message", text="hi") == 0

@@ -428,7 +428,7 @@ class TestWhatIsRefused:
                         pass
                 assert caught.value.status == 503
                 assert caught.value.headers is not None
-                assert caught.value.headers["Retry-After"] == "5"
+                assert int(caught.value.headers["Retry-After"]) >= 1
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while True:  # until the server has noticed that one is gone
                     try:
