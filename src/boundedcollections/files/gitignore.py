@@ -19,6 +19,7 @@ from boundedcollections.files.wildmatch import (
     NEVER,
     literal_ending,
     literal_length,
+    literal_within,
     lower,
     translate,
 )
@@ -186,15 +187,26 @@ class _Table:
     def _suspects(self, names: list[str]) -> list[str]:
         """Return the names that a line may match; most names are none, and pass quickly."""
         plain, extensions = self._by_name, self._extensions
-        beginnings, matches_other = self._names.beginnings, self._names.matches_other
+        patterns = self._names
+        beginnings = patterns.beginnings
+        text = "\0".join(names)
+        if not text.isascii() or any(literal in text for literal in patterns.literals):
+            matches_other = patterns.matches_other
+            return [
+                name
+                for name in names
+                if name in plain
+                or name.rpartition(".")[2] in extensions
+                or name[:_BEGINNING] in beginnings
+                or matches_other(name)
+                or not name.isascii()
+            ]
         return [
             name
             for name in names
             if name in plain
             or name.rpartition(".")[2] in extensions
             or name[:_BEGINNING] in beginnings
-            or matches_other(name)
-            or not name.isascii()
         ]
 
     def _sift_by(
@@ -234,6 +246,7 @@ class _Patterns:
         beginnings: how names begin that some of them may match.
         extensions: what such names have behind their last dot.
         matches_other: whether one matches that has neither a plain beginning nor an extension.
+        literals: one of them is in each name that such a pattern matches.
         bytes: what they take in memory, at most.
     """
 
@@ -244,12 +257,13 @@ class _Patterns:
         "beginnings",
         "bytes",
         "extensions",
+        "literals",
         "matches_other",
     )
 
     def __init__(self, patterns: dict[int, str], *, ignore_case: bool) -> None:
         self._numbers = sorted(patterns, reverse=True)
-        beginnings, extensions, expressions, others = set(), set(), [], []
+        beginnings, extensions, literals, expressions, others = set(), set(), set(), [], []
         for number in self._numbers:
             pattern = patterns[number]
             expressions.append(translate(pattern, ignore_case=ignore_case))
@@ -259,8 +273,10 @@ class _Patterns:
                 extensions.add(ending.rpartition(".")[2])
             else:
                 others.append(expressions[-1])
+                literals.add(literal_within(pattern))
         self.beginnings = frozenset(beginnings)
         self.extensions = frozenset(extensions)
+        self.literals = frozenset(literals)
         self.matches_other = _fullmatch("|".join(others)) if others else _nothing_matches
         self._in_groups = "|".join(f"({expression})" for expression in expressions)
         self._last: Callable[[str], re.Match[str] | None] | None = None

@@ -62,8 +62,8 @@ class LeftOut:
     def remember(self, path: str, files: list[str], folders: list[str]) -> None:
         """Remember what is in an ignored folder, but for what is always skipped."""
         for names, left_out in (files, self._files), (folders, self.folders):
-            for name in sorted(set(names) - self._skip):
-                self._keep(f"{path}/{name}", left_out)
+            kept = sorted(set(names) - self._skip)
+            self._keep([f"{path}/{name}" for name in kept], left_out)
 
     def _without_skipped(self, names: list[str]) -> list[str]:
         if self._skip.isdisjoint(names):
@@ -76,11 +76,14 @@ class LeftOut:
         """Return the names that are not ignored; remember the others in `left_out`."""
         kept, ignored = scope.sift(names, path, is_folder=left_out is self.folders)
         self.skipped += len(ignored)
-        for name in sorted(ignored):
-            self._keep(path + name, left_out)
+        if ignored:
+            self._keep([path + name for name in sorted(ignored)], left_out)
         return kept
 
-    def _keep(self, path: str, left_out: list[str]) -> None:
-        has_room = len(left_out) < self._bounds.max_ignored_files
-        if has_room and self._builder.book_if_possible(getsizeof(path) + 8):
-            left_out.append(path)
+    def _keep(self, paths: list[str], left_out: list[str]) -> None:
+        """Add paths to those that are remembered, as far as there is room."""
+        del paths[max(0, self._bounds.max_ignored_files - len(left_out)) :]
+        if self._builder.book_if_possible(sum(map(getsizeof, paths)) + 8 * len(paths)):
+            left_out += paths
+            return
+        left_out += [path for path in paths if self._builder.book_if_possible(getsizeof(path) + 8)]

@@ -19,6 +19,8 @@ NEVER: Final = r"(?!)"
 
 _ANY: Final = "[^/]"
 _SPECIAL: Final = frozenset("*?[\\")
+_QUOTING: Final = re.compile(r"[\[\\]")
+_WILD: Final = re.compile(r"[*?]")
 _SPECIAL_ENDS: Final = _SPECIAL | {"]"}
 _POSIX_CLASSES: Final[dict[str, Callable[[str], bool]]] = {
     "alnum": str.isalnum,
@@ -75,6 +77,16 @@ def literal_ending(pattern: str) -> str:
     """
     begin = 1 + max((at for at, char in enumerate(pattern) if char in _SPECIAL_ENDS), default=-1)
     return pattern[begin + (pattern[begin - 1 : begin] == "\\") :]
+
+
+def literal_within(pattern: str) -> str:
+    r"""
+    Return plain characters that whatever matches `pattern` holds in a row, as many as are easy.
+
+    >>> literal_within("*.py[co]"), literal_within("*~"), literal_within("[ab]*.c")
+    ('.py', '~', '')
+    """
+    return max(_WILD.split(_QUOTING.split(pattern, maxsplit=1)[0]), key=len)
 
 
 def translate(pattern: str, *, ignore_case: bool = False) -> str:
