@@ -49,5 +49,6 @@ def step(method: Method) -> Method:
         with self._lock:
             return method(self, *args)
 
-    setattr(method, UNDER_LOCK, under_lock)
+    for form in (method, under_lock):
+        setattr(form, UNDER_LOCK, under_lock)
     return method if HAS_GIL else under_lock  # type: ignore[return-value]  # the same signature
