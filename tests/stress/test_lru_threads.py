@@ -1,9 +1,12 @@
 import contextlib
+import ctypes
+import gc
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from interruptions import untraced
 from stress.storm import for_a_while, going_on, storm, switching_often
 
-from boundedcollections import SizeAwareLRU
+from boundedcollections import RecursiveLoad, SizeAwareLRU
 from boundedcollections.testing import check_invariants
 
 
@@ -29,16 +32,19 @@ class SlowKey:
 
 
 class Reentrant(SlowKey):
-    """A key whose comparison now and then uses the cache it is a key of."""
+    """A key that now and then uses the cache it is a key of, when it is hashed or compared."""
 
-    cache: SizeAwareLRU[Any, Any]
+    cache: SizeAwareLRU[Any, Any] | None = None
+
+    def __hash__(self) -> int:
+        if self.cache is not None and random.random() < 0.02:
+            self.cache.pop(SlowKey(random.randint(0, 40)), None)
+        return super().__hash__()
 
     def __eq__(self, other: object) -> bool:
-        if random.random() < 0.05:
+        if self.cache is not None and random.random() < 0.05:
             self.cache.put(Reentrant(random.randint(0, 40)), "x")
         return super().__eq__(other)
-
-    __hash__ = SlowKey.__hash__
 
 
 def weigh(thing: object) -> int:
@@ -49,7 +55,7 @@ def weigh(thing: object) -> int:
 @pytest.mark.parametrize("key", [int, str, SlowKey, Reentrant])
 @pytest.mark.parametrize("hit", ["get", "_get_locked"])
 def test_books_and_bounds_hold_under_threads(
-    seconds: float, key: Callable[[int], Any], hit: str
+    seconds: float, key: Callable[[int], Any], hit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = []
     cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(
@@ -58,7 +64,6 @@ def test_books_and_bounds_hold_under_threads(
         sizeof=weigh,
         on_evict=lambda *departure: left.append(departure),
     )
-    Reentrant.cache = cache
     look = getattr(cache, hit)
 
     def a_key() -> Any:
@@ -84,56 +89,146 @@ def test_books_and_bounds_hold_under_threads(
         assert len(list(cache.items())) <= 20
         a_key() in cache  # noqa: B015  # it must not raise
 
-    storm(read, read, write, write, remove, look_around, seconds=seconds)
+    with monkeypatch.context() as patch:  # not while it is checked, for that means to hash
+        patch.setattr(Reentrant, "cache", cache)
+        storm(read, read, write, write, remove, look_around, seconds=seconds)
     check_invariants(cache)
     assert len(cache) + len(left) == cache.statistics().accepted.items
 
 
-@for_a_while
-def test_values_whose_destructors_use_the_cache_leave_the_books_right(seconds: float) -> None:
-    class Dying:
-        def __del__(self) -> None:
-            cache.put(random.randint(0, 30), "x")
-            cache.get(0)
+class Dying:
+    """A value that uses the cache it was in when it dies."""
 
+    cache: SizeAwareLRU[int, Any]
+
+    def __del__(self) -> None:
+        self.cache.put(random.randint(0, 30), "x")
+        self.cache.get(0)
+
+
+class DyingInACircle(Dying):
+    """One that only the garbage collector ends: in the middle of anything."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@for_a_while
+@pytest.mark.parametrize("value", [Dying, DyingInACircle])
+def test_values_whose_destructors_use_the_cache_leave_the_books_right(
+    seconds: float, value: Callable[[], Dying]
+) -> None:
     cache: SizeAwareLRU[int, Any] = SizeAwareLRU(max_bytes=4_000, sizeof=lambda _: 1)
+    Dying.cache = cache
+    thresholds = gc.get_threshold()
 
     def write() -> None:
-        cache[random.randint(0, 30)] = Dying()
+        cache[random.randint(0, 30)] = value()
 
-    storm(write, write, lambda: cache.pop(random.randint(0, 30), None), seconds=seconds)
+    gc.set_threshold(20)
+    try:
+        storm(write, write, lambda: cache.pop(random.randint(0, 30), None), seconds=seconds)
+    finally:
+        gc.set_threshold(*thresholds)
     check_invariants(cache)
     cache.clear()
 
 
+class Alarm(Exception):
+    pass
+
+
+def act_on(cache: SizeAwareLRU[int, str], over: Callable[[], bool]) -> None:
+    """
+    Do a little of everything, until it is over.
+
+    In a function of its own: from 3.12 on, what strikes at the end of a turn of a loop may pass by
+    the ``try`` that the loop stands in.
+    """
+    while True:
+        cache[random.randint(0, 50)] = "v" * random.randint(0, 600)
+        cache.get(random.randint(0, 50))
+        cache.put(random.randint(0, 50), "v", ttl_seconds=random.uniform(1e-4, 1))
+        cache.pop(random.randint(0, 50), None)
+        cache.get_or_load(random.randint(0, 50), str)
+        if over():
+            return
+
+
 @for_a_while
-def test_signals_that_raise_leave_the_lock_free_and_the_totals_right(seconds: float) -> None:
-    class Alarm(Exception):
-        pass
+@pytest.mark.parametrize("handle", ["raise", "act"])
+def test_signals_leave_the_lock_free_and_the_totals_right(seconds: float, handle: str) -> None:
+    cache: SizeAwareLRU[int, str] = SizeAwareLRU(max_bytes=6_000, sizeof=weigh)
+    rung = 0
 
     def ring(signum: int, frame: FrameType | None) -> None:
-        raise Alarm
+        nonlocal rung
+        rung += 1
+        if handle == "raise":
+            raise Alarm
+        with contextlib.suppress(RecursiveLoad):  # the load of that very key was interrupted
+            act_on(cache, lambda: True)
 
-    cache: SizeAwareLRU[int, str] = SizeAwareLRU(max_bytes=6_000, sizeof=weigh)
+    def rung_since(before: int) -> bool:
+        return rung > before
+
     previous = signal.signal(signal.SIGVTALRM, ring)
-    rung = 0
     go_on = going_on(seconds, lambda: rung > 10)
     try:
         with untraced():
             while go_on():
-                try:
+                with contextlib.suppress(Alarm):
                     signal.setitimer(signal.ITIMER_VIRTUAL, random.uniform(1e-5, 3e-4))
-                    while True:
-                        cache[random.randint(0, 50)] = "v" * random.randint(0, 600)
-                        cache.get(random.randint(0, 50))
-                except Alarm:
-                    rung += 1
+                    act_on(cache, partial(rung_since, rung))
                 assert not cache._lock._is_owned()  # type: ignore[attr-defined]
+                assert not cache._loads._flights
                 check_invariants(cache)
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, previous)
     assert rung > 10
+
+
+@for_a_while
+def test_exceptions_thrown_into_threads_leave_the_lock_free_and_the_totals_right(
+    seconds: float,
+) -> None:
+    cache: SizeAwareLRU[int, str] = SizeAwareLRU(max_bytes=6_000, sizeof=weigh)
+    throw = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    exposed: set[int] = set()  # who is not struck already, and will catch what strikes
+    struck = 0
+
+    def work() -> None:
+        nonlocal struck
+        me = threading.get_ident()
+        while not over.is_set():
+            try:
+                exposed.add(me)
+                act_on(cache, lambda: over.is_set() and me in exposed)
+            except Alarm:
+                struck += 1
+
+    over = threading.Event()
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    go_on = going_on(seconds, lambda: struck > 10)
+    with untraced(), switching_often():
+        for worker in workers:
+            worker.start()
+        while go_on():
+            for ident in list(exposed):
+                exposed.discard(ident)
+                throw(ctypes.c_ulong(ident), ctypes.py_object(Alarm))
+            time.sleep(random.uniform(1e-5, 1e-3))
+            assert cache.statistics().current_bytes <= 6_000
+        over.set()
+        for worker in workers:
+            worker.join(30)
+    assert not any(worker.is_alive() for worker in workers)
+    assert struck > 10
+    assert cache._lock.acquire(blocking=False)
+    cache._lock.release()
+    assert not cache._loads._flights
+    check_invariants(cache)
 
 
 def test_a_write_never_hides_its_key_from_a_reader() -> None:
@@ -167,7 +262,6 @@ def test_deadlines_and_loads_hold_under_threads(seconds: float) -> None:
         ttl_seconds=0.01,
         on_evict=lambda *departure: left.append(departure),
     )
-    Reentrant.cache = cache
     loading: set[int] = set()
 
     def loader(key: SlowKey) -> str:

@@ -1,9 +1,10 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from caches import Cache, filled, recorder
 
-from boundedcollections import RemovalCause, SizeAwareLRU, Tally, TooLarge, deep_size
+from boundedcollections import RemovalCause, SizeAwareLRU, Tally, TooLarge, deep_size, footprint
 
 SIZE, COUNT, REPLACED = RemovalCause.SIZE, RemovalCause.COUNT, RemovalCause.REPLACED
 
@@ -74,6 +75,15 @@ class TestBounds:
 
 
 class TestMeasuring:
+    @pytest.mark.parametrize("meter", [deep_size, footprint])
+    def test_either_meter_may_say_what_keys_and_values_cost(
+        self, meter: Callable[[object], int]
+    ) -> None:
+        value = [1.5, {"text": "x" * 100}]
+        cache: Cache = SizeAwareLRU({("k", 7.5): value}, max_bytes=10_000, sizeof=meter)
+        assert cache.current_bytes == meter(("k", 7.5)) + meter(value)
+        assert cache.put("giant", "x" * 10_000) is False
+
     def test_a_size_may_be_an_integer_of_any_kind(self) -> None:
         class Size(int):
             pass

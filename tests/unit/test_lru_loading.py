@@ -8,6 +8,7 @@ from caches import Cache, Gate, until, waiting
 from interruptions import interrupted_everywhere
 
 from boundedcollections import RecursiveLoad, SizeAwareLRU
+from boundedcollections.lru.loads import _under_way
 from boundedcollections.testing import FakeClock, check_invariants
 
 
@@ -166,9 +167,12 @@ class TestInThreads:
         cache._loads.run("k", str, look=lambda: "there", keep=lambda value: value)
         assert cache.statistics().loads == 0
 
-    def test_whatever_interrupts_a_load_nobody_waits_for_ever(self, cache: Cache) -> None:
+    def test_whatever_interrupts_a_load_nobody_waits_for_ever(self) -> None:
+        cache: Cache
+
         def prepare() -> Callable[[], object]:
-            cache.clear()
+            nonlocal cache
+            cache = SizeAwareLRU(max_bytes=10_000)  # a new one: else points would come and go
             return lambda: cache.get_or_load("k", lambda _: "value")
 
         def strike() -> None:
@@ -179,3 +183,4 @@ class TestInThreads:
             assert not cache._loads._lock._is_owned()  # type: ignore[attr-defined]
             check_invariants(cache)
             assert cache.get_or_load("k", lambda _: "value") == "value"
+            assert _under_way.get() == ()

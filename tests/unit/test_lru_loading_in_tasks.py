@@ -196,6 +196,20 @@ class TestInTasks:
 
 
 class TestAcrossLoopsAndThreads:
+    def test_one_loop_after_the_other_uses_one_cache(self, cache: Cache) -> None:
+        async def loader(key: str) -> str:
+            await asyncio.sleep(0)
+            return key.upper()
+
+        async def ask_in_vain() -> None:
+            asyncio.create_task(cache.aget_or_load("given up", AsyncGate()))  # noqa: RUF006
+            await asyncio.sleep(0.01)  # the loop ends, and cancels it
+
+        for key in "aab":
+            asyncio.run(ask_in_vain())
+            assert asyncio.run(cache.aget_or_load(key, loader)) == key.upper()
+        assert (cache.statistics().loads, cache.statistics().load_errors) == (2, 3)
+
     def test_two_loops_and_a_thread_wait_for_one_load(
         self, cache: Cache, monkeypatch: pytest.MonkeyPatch
     ) -> None:

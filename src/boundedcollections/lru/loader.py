@@ -62,7 +62,7 @@ class Loader(Keeper[K, V]):
         self, key: K, loader: Callable[[K], Awaitable[V]], *, ttl_seconds: float | None = None
     ) -> V:
         """
-        Do what `get_or_load` does, with a loader that is awaited, in any asyncio loop.
+        Do what `get_or_load` does, with a loader that is awaited, in any loop of asyncio.
 
         >>> from boundedcollections import SizeAwareLRU
         >>> async def shout(text):
@@ -82,6 +82,7 @@ class Loader(Keeper[K, V]):
 
         Raises:
             RecursiveLoad: this call would have to wait for itself.
+            RuntimeError: no event loop of asyncio is running, as under trio.
             Exception: whatever the loader raised.
         """
         seconds = time_to_live(ttl_seconds)

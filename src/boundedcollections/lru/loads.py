@@ -121,7 +121,11 @@ class Loads(Generic[K]):
                 if joined is flight:
                     return self._fly(flight, key, loader, look, keep)
             finally:
-                self._land(key, flight)
+                try:
+                    self._land(key, flight)
+                except BaseException:  # struck on its way, maybe before its first line
+                    self._land(key, flight)
+                    raise
             value = self._come_along(key, joined)
             if value is not GONE:
                 return value
@@ -143,7 +147,11 @@ class Loads(Generic[K]):
                     flight.task = loop.create_task(self._afly(flight, key, loader, look, keep))
             finally:
                 if flight.task is None:
-                    self._land(key, flight)
+                    try:
+                        self._land(key, flight)
+                    except BaseException:  # struck on its way, maybe before its first line
+                        self._land(key, flight)
+                        raise
             value = await self._acome_along(key, joined, started_here=joined is flight)
             if value is not GONE:
                 return value
@@ -156,8 +164,9 @@ class Loads(Generic[K]):
         look: Callable[[], Any],
         keep: Callable[[Any], Any],
     ) -> Any:
-        before = _under_way.set((*_under_way.get(), flight.leg))
+        before = _under_way.get()
         try:
+            _under_way.set((*before, flight.leg))
             value = look()  # another load may have landed just now
             if value is GONE:
                 with self._counting():
@@ -167,7 +176,7 @@ class Loads(Generic[K]):
             flight.error = error
             raise
         finally:
-            _under_way.reset(before)
+            _under_way.set(before)
         flight.value = value
         return value
 
@@ -193,7 +202,11 @@ class Loads(Generic[K]):
             flight.error = error
             raise
         finally:
-            self._land(key, flight)
+            try:
+                self._land(key, flight)
+            except BaseException:  # struck on its way, maybe before its first line
+                self._land(key, flight)
+                raise
 
     @contextlib.contextmanager
     def _counting(self) -> Iterator[None]:
@@ -208,13 +221,6 @@ class Loads(Generic[K]):
 
     def _land(self, key: K, flight: Flight) -> None:
         """End `flight`, and wake who waits for it; to end it again is harmless."""
-        try:
-            self._end(key, flight)
-        except BaseException:
-            self._end(key, flight)
-            raise
-
-    def _end(self, key: K, flight: Flight) -> None:
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
