@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from boundedcollections.files import candidates
+from boundedcollections.files import limits
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.query import Query
 from boundedcollections.files.search import ranked
 from boundedcollections.files.standard import StandardEngine
 
-BOUNDS = [name for name in vars(candidates) if name.startswith("_MOST_")]
+BOUNDS = [name for name in vars(limits) if name.startswith("MOST_")]
 ENGINE_BOUNDS = ["quick_texts", "most_texts", "most_scored"]
 LETTERS = "abAB"
 ROUNDS = 300
@@ -58,7 +58,7 @@ def test_what_a_hurried_search_finds_is_true_and_what_it_misses_is_admitted(
         true = everything(index, text)
         with pytest.MonkeyPatch.context() as patch:
             for name in source.sample(BOUNDS, source.randint(0, len(BOUNDS))):
-                patch.setattr(candidates, name, source.choice([1, 2, 5, 20]))
+                patch.setattr(limits, name, source.choice([1, 2, 5, 20]))
             for name in source.sample(ENGINE_BOUNDS, source.randint(0, 3)):
                 patch.setattr(StandardEngine, name, source.choice([1, 5, 50, 400]))
             hurried = index.search(text, limit=limit)

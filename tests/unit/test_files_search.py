@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from boundedcollections.files import candidates, standard
+from boundedcollections.files import limits, standard
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import align, best_possible, fold, holds
@@ -236,13 +236,13 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("bound", "value"),
         [
-            ("_MOST_HITS", 5),
-            ("_MOST_CANDIDATES", 5),
-            ("_MOST_LISTED", 1),
-            ("_MOST_FOLDERS", 1),
-            ("_MOST_NAMES", 5),
-            ("_MOST_QUICK_NAMES", 5),
-            ("_MOST_CHECKED", 5),
+            ("MOST_HITS", 5),
+            ("MOST_CANDIDATES", 5),
+            ("MOST_LISTED", 1),
+            ("MOST_FOLDERS", 1),
+            ("MOST_NAMES", 5),
+            ("MOST_QUICK_NAMES", 5),
+            ("MOST_CHECKED", 5),
         ],
     )
     def test_what_a_bound_cuts_off_is_said(
@@ -262,7 +262,7 @@ class TestBounds:
         index = index_of(tmp_path, paths)
         everything = index.search(query, limit=100)
         assert not everything.incomplete
-        monkeypatch.setattr(candidates, bound, value)
+        monkeypatch.setattr(limits, bound, value)
         matches = index.search(query, limit=3)
         assert set(matches) <= set(everything)
         assert matches.incomplete or matches[:] == everything[:3]
@@ -291,7 +291,7 @@ class TestBounds:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         index = index_of(tmp_path, [f"abc{n:03}" for n in range(100)])
-        monkeypatch.setattr(candidates, "_MOST_CHECKED", 20)
+        monkeypatch.setattr(limits, "MOST_CHECKED", 20)
         matches = index.search("abc 9", limit=100)
         assert matches.incomplete
         assert found(matches)[:2] == ["abc009", "abc019"]

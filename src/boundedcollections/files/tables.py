@@ -240,8 +240,9 @@ class NameTable:
         file = self.files[self._starts[number]]
         columns = self._columns
         block = bisect_right(columns.starts, file) - 1
-        names = columns.names[columns.offsets[block] : columns.offsets[block + 1]].split(b"\0")
-        return folded(names[file - columns.starts[block] + 1])
+        text = columns.names[columns.offsets[block] : columns.offsets[block + 1]]
+        place = file - columns.starts[block] + 1
+        return folded(text.split(b"\0", place + 1)[place])
 
     def beginning(self, prefix: bytes) -> range:
         """Return the numbers of the names that begin with `prefix`; O(log n)."""
@@ -254,6 +255,12 @@ class NameTable:
     def places(self, names: range) -> range:
         """Return where in `files` and `lengths` the files with these names are."""
         return range(self._starts[names.start], self._starts[names.stop])
+
+    def sized(self, names: range) -> Iterator[tuple[int, int]]:
+        """Return the files with these names, the length of its path before each."""
+        places = self.places(names)
+        begin, end = places.start, places.stop
+        return zip(self.lengths[begin:end], self.files[begin:end], strict=True)
 
     def _place(self, text: bytes) -> int:
         """Return how many names come before `text`."""

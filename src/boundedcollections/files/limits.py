@@ -1,0 +1,39 @@
+"""How much a search looks at before it calls its answer incomplete."""
+
+from typing import Final
+
+MOST_HITS: Final = 1_000
+"""So many names of a tier are chosen from. If there are fewer, the next query looks at no others."""
+
+MOST_CANDIDATES: Final = 48
+"""So many files of a tier are scored, or twice as many as are wanted if that is more."""
+
+MOST_CHECKED: Final = 400
+"""So many files of a tier may lack the rest of a query, or have it in another case."""
+
+MOST_LISTED: Final = 4
+"""So many files of each folder that holds the query."""
+
+MOST_FOLDERS: Final = 300
+"""So many folders are looked into."""
+
+MOST_QUICK_FOLDERS: Final = 128
+"""So many for the first answer."""
+
+MOST_NAMES: Final = 10_000
+"""So many names in them."""
+
+MOST_QUICK_NAMES: Final = 4_000
+"""So many for the first answer."""
+
+MOST_ENDS: Final = 400
+"""So many files, at most, are called as a query ends, for their folders to be looked at."""
+
+MOST_ENTERED: Final = 32
+"""So many folders, at most, are looked into for them instead."""
+
+MOST_SPLITS: Final = 24
+"""A query is parted between folder and name in so many places."""
+
+USUAL_PART: Final = 6
+"""So many letters are what few enough folders hold, as a rule."""
