@@ -19,8 +19,9 @@ from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import Closed, Lagged
 from boundedcollections._core.events import RemovalCause
 from boundedcollections._core.receiver import NOTHING, Nothing, Receiver
-from boundedcollections._core.sender import NO_LIMIT, Sender
+from boundedcollections._core.sender import Sender
 from boundedcollections._core.steps import step
+from boundedcollections._core.units import NO_LIMIT
 
 T = TypeVar("T")
 
@@ -202,15 +203,16 @@ class DropOldestChannel(Sender[T], Receiver[T]):
     @step
     def _take_one(self) -> T | Nothing:
         held = self._held
-        dropped = self._dropped
-        if not held or (dropped != self._told and self._strict):
+        missed = self._dropped - self._told
+        if not held or (missed and self._strict):
             return self._without_item()
         if held > self._peak_items:
             self._peak_items = held
         self._held = held - 1
         self._first += 1
-        self.missed = dropped - self._told
-        self._told = dropped
+        self.missed = missed
+        if missed:
+            self._told += missed
         item: T
         if self._sizeof is None:
             item = self._items.popleft()
@@ -221,21 +223,17 @@ class DropOldestChannel(Sender[T], Receiver[T]):
         item, _ = self._items.popleft()
         return item
 
-    def _take_many(
-        self, max_items: int | None = None, max_bytes: int | None = None
-    ) -> Batch[T] | Nothing:
-        most_items = max_items or NO_LIMIT
-        return self._take_some(most_items, max_bytes) if max_bytes else self._take_all(most_items)
-
     @step
-    def _take_all(self, most_items: int) -> Batch[T] | Nothing:
+    def _take_many(
+        self, most_items: int = NO_LIMIT, most_bytes: int = NO_LIMIT
+    ) -> Batch[T] | Nothing:
         fresh: deque[Any] = deque()
         held = self._held
         missed = self._dropped - self._told
         if not held or (missed and self._strict):
             return self._without_item()
-        if held > most_items:
-            return self._take_some(most_items, NO_LIMIT)
+        if held > most_items or most_bytes != NO_LIMIT:
+            return self._take_some(most_items, most_bytes)
         if held > self._peak_items:
             self._peak_items = held
         if self._bytes > self._peak_bytes:

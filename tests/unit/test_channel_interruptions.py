@@ -12,6 +12,7 @@ from streams import Bell, Receive, drained, run_once
 from boundedcollections import (
     Batch,
     Closed,
+    Lagged,
     WouldBlock,
 )
 from boundedcollections.channel import DropOldestChannel
@@ -122,6 +123,33 @@ class TestInterruptions:
             if not figures.closed:
                 channel.send(b"x")  # still in working order
                 assert drained(channel)[-1][0] == b"x"
+
+    @pytest.mark.parametrize("operation", ["receive_nowait", "receive_many", "receive_some"])
+    async def test_a_strict_receiver_never_passes_over_a_gap_that_comes_in_the_middle(
+        self, operation: str
+    ) -> None:
+        channel: DropOldestChannel[bytes]
+        lagged = 0
+
+        def prepare() -> Callable[[], object]:
+            nonlocal channel
+            channel = DropOldestChannel(max_items=3, strict=True)
+            channel.send_many([b"a", b"b", b"c"])
+            return receive
+
+        def receive() -> None:
+            nonlocal lagged
+            try:
+                OPERATIONS[operation](channel)
+            except Lagged:
+                lagged += 1
+            assert channel.missed == 0
+
+        for _ in interrupted_everywhere(
+            prepare, lambda: channel.send_many(b"xy"), within="boundedcollections"
+        ):
+            check_invariants(channel)
+        assert lagged
 
     @pytest.mark.parametrize("operation", ["send", "close", "discard"])
     @pytest.mark.parametrize("strike_by", ["exception", "send"])

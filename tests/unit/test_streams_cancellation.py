@@ -68,7 +68,7 @@ class TestCancellation:
         for _ in range(64):
             stream.reader.receive_nowait()
         for _ in range(3):
-            stream.reader._in_a_row = 128
+            stream.reader._in_a_row = 256
             task = asyncio.create_task(receive(stream.reader))
             await asyncio.sleep(0)
             assert stream.reader.statistics().waiting  # it has given way, and taken nothing
@@ -87,7 +87,7 @@ class TestCancellation:
             for point in range(10):
                 if full:
                     stream.sender.send("item")
-                    stream.reader._in_a_row = 128
+                    stream.reader._in_a_row = 256
                 steps = receive(stream.reader)
                 try:
                     for _ in range(point + 1):

@@ -25,12 +25,12 @@ async def counted_turns() -> AsyncIterator[list[None]]:
     task.cancel()
 
 
-async def test_a_receiver_of_single_items_lets_others_run_every_128_items(stream: Stream) -> None:
-    stream.sender.send_many(range(1_280))
+async def test_a_receiver_of_single_items_lets_others_run_every_256_items(stream: Stream) -> None:
+    stream.sender.send_many(range(1_792))
     async with counted_turns() as turns:
-        for expected in range(1_280):
+        for expected in range(1_792):
             assert await stream.reader.receive() == expected
-        assert len(turns) == 9
+        assert len(turns) == 6
 
 
 @pytest.mark.parametrize("limit", [10, 100])

@@ -73,7 +73,7 @@ class TestOneReceiver:
         self, stream: Stream, receive: Receive
     ) -> None:
         stream.sender.send("item")
-        stream.reader._in_a_row = 128
+        stream.reader._in_a_row = 256
         first = asyncio.create_task(receive(stream.reader))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="has a receiver waiting"):

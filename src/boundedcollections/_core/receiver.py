@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from boundedcollections._core.batch import Batch
 from boundedcollections._core.errors import Closed, WouldBlock
 from boundedcollections._core.steps import step
-from boundedcollections._core.units import positive_int, positive_seconds
+from boundedcollections._core.units import NO_LIMIT, positive_int, positive_seconds
 from boundedcollections._core.waiters import (
     TaskWaiter,
     ThreadWaiter,
@@ -34,7 +34,7 @@ Take = Callable[[], R | Nothing]
 NOTHING: Final = Nothing.NOTHING
 _SLOTS_OF_THE_STREAM: Final[tuple[str, ...]] = ()
 """None here: only one of the bases of a class may bring slots, so a stream has these as its own."""
-_MOST_IN_A_ROW: Final = 128
+_MOST_IN_A_ROW: Final = 256
 """After so many single receives that did not have to wait, the next one lets other tasks run."""
 
 
@@ -55,12 +55,13 @@ class Receiver(ABC, Generic[T]):
     _receiver: Take[Any] | None
     """The receiver that is waiting, known by what it takes."""
     _in_a_row: int
+    """Single receives that did not have to wait; while a receiver is waiting, the most there are."""
 
     async def receive(self, timeout_seconds: float | None = None) -> T:
         """
         Wait for the next item and take it; `missed` then says how many were lost before it.
 
-        A receiver that is cancelled loses nothing: the item stays, and is the next. After 128
+        A receiver that is cancelled loses nothing: the item stays, and is the next. After 256
         items in a row that were there already, it lets other tasks run once.
 
         Args:
@@ -72,9 +73,7 @@ class Receiver(ABC, Generic[T]):
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
         seconds = None if timeout_seconds is None else _seconds(timeout_seconds)
-        if self._in_a_row < _MOST_IN_A_ROW:
-            if self._receiver is not None:
-                raise self._company()
+        if self._in_a_row < _MOST_IN_A_ROW:  # so nobody is waiting
             item = self._take_one()
             if item is not NOTHING:
                 self._in_a_row += 1
@@ -106,7 +105,8 @@ class Receiver(ABC, Generic[T]):
             TypeError: `max_bytes` for a stream that counts no bytes.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        take = self._batch_of(max_items, max_bytes)
+        is_limited = max_items is not None or max_bytes is not None
+        take = self._limited(max_items, max_bytes) if is_limited else self._take_many
         seconds = None if timeout_seconds is None else _seconds(timeout_seconds)
         return await self._wait_and(take, seconds)
 
@@ -164,7 +164,7 @@ class Receiver(ABC, Generic[T]):
             TypeError: `max_bytes` for a stream that counts no bytes.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        return self._block_and(self._batch_of(max_items, max_bytes), _seconds(timeout_seconds))
+        return self._block_and(self._limited(max_items, max_bytes), _seconds(timeout_seconds))
 
     def __aiter__(self) -> "Receiver[T]":
         return self
@@ -198,13 +198,13 @@ class Receiver(ABC, Generic[T]):
 
     @abstractmethod
     def _take_many(
-        self, max_items: int | None = None, max_bytes: int | None = None
+        self, most_items: int = NO_LIMIT, most_bytes: int = NO_LIMIT
     ) -> Batch[T] | Nothing:
         """Take the next batch; raise Closed at the end."""
 
     @abstractmethod
-    def _lay_down(self, sleeper: "Receiver[T]", waiter: Waiter) -> None:
-        """Have `waiter` woken when there is something new, for this receiver."""
+    def _lay_down(self, sleeper: "Receiver[T]", waiter: Waiter) -> bool:
+        """Have `waiter` woken when there is something new; say whether there is already."""
 
     @abstractmethod
     def _forget(self, sleeper: "Receiver[T]", waiter: Waiter) -> None:
@@ -214,7 +214,6 @@ class Receiver(ABC, Generic[T]):
         """Let others run, by waiting or, if there is no need to wait, by one yield; then take."""
         deadline = None if seconds is None else time.monotonic() + seconds
         waiter: TaskWaiter | TrioWaiter | None = None
-        self._in_a_row = 0
         try:
             self._claim(take)
             taken: R | Nothing = NOTHING
@@ -224,14 +223,14 @@ class Receiver(ABC, Generic[T]):
             while taken is NOTHING:
                 left = None if deadline is None else self._time_until(deadline)
                 waiter = waiter_here()
-                self._lay_down(self, waiter)
-                # It is ready after all if something was sent before it lay down.
-                await (checkpoint() if self._is_ready() else waiter.sleep(left))
+                is_ready = self._lay_down(self, waiter)  # if something was sent before
+                await (checkpoint() if is_ready else waiter.sleep(left))
                 taken = take()
             return taken
         finally:
             if self._receiver is take:
                 self._receiver = None
+                self._in_a_row = 0
                 if waiter is not None:
                     self._forget(self, waiter)
 
@@ -244,13 +243,13 @@ class Receiver(ABC, Generic[T]):
             while (taken := take()) is NOTHING:
                 left = None if deadline is None else self._time_until(deadline)
                 waiter = ThreadWaiter()
-                self._lay_down(self, waiter)
-                if not self._is_ready():
+                if not self._lay_down(self, waiter):
                     waiter.sleep(left)
             return taken
         finally:
             if self._receiver is take:
                 self._receiver = None
+                self._in_a_row = 0
                 if waiter is not None:
                     self._forget(self, waiter)
 
@@ -259,6 +258,7 @@ class Receiver(ABC, Generic[T]):
         if self._receiver is not None:
             raise self._company()
         self._receiver = take
+        self._in_a_row = _MOST_IN_A_ROW
 
     def _company(self) -> RuntimeError:
         return RuntimeError(f"{self._where()} has a receiver waiting, and may have only one")
@@ -269,12 +269,11 @@ class Receiver(ABC, Generic[T]):
             raise TimeoutError(f"{self._where()} had nothing to give in time")
         return left
 
-    def _batch_of(self, max_items: int | None, max_bytes: int | None) -> Take[Batch[T]]:
-        if max_items is None and max_bytes is None:
-            return self._take_many
-        most_items = None if max_items is None else positive_int("max_items", max_items)
-        most_bytes = None if max_bytes is None else positive_int("max_bytes", max_bytes)
-        if most_bytes is not None and not self._counts_bytes():
+    def _limited(self, max_items: int | None, max_bytes: int | None) -> Take[Batch[T]]:
+        """Return how to take a batch within these limits."""
+        most_items = NO_LIMIT if max_items is None else positive_int("max_items", max_items)
+        most_bytes = NO_LIMIT if max_bytes is None else positive_int("max_bytes", max_bytes)
+        if max_bytes is not None and not self._counts_bytes():
             raise TypeError(f"max_bytes needs sizes, and {self._where()} counts no bytes")
         return lambda: self._take_many(most_items, most_bytes)
 

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLR1730  # max() would be a call, where a step may be interrupted
 
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,7 +13,7 @@ from boundedcollections._core.errors import Closed, TooLarge
 from boundedcollections._core.events import Notifier, RemovalCause
 from boundedcollections._core.payload import charge, payload_size
 from boundedcollections._core.steps import step
-from boundedcollections._core.units import at_least_one, positive_int
+from boundedcollections._core.units import NO_LIMIT, at_least_one, positive_int
 from boundedcollections._core.waiters import Waiter, wake_all
 
 T = TypeVar("T")
@@ -27,8 +26,6 @@ _COUNT: Final = RemovalCause.COUNT
 _CLEARED: Final = RemovalCause.CLEARED
 _SLICE: Final = 32
 """So many items are dropped at once on the way to a target: well below a millisecond."""
-NO_LIMIT: Final = sys.maxsize
-"""The bound that was not given: comparing integers costs less than asking for None."""
 
 
 class Sender(Generic[T]):
@@ -344,10 +341,11 @@ class Sender(Generic[T]):
         self._room = 0
 
     @step
-    def _lay_down(self, sleeper: Any, waiter: Waiter) -> None:
-        """Have `waiter` woken by the next send. What was sent before it, it has to look for."""
+    def _lay_down(self, sleeper: Any, waiter: Waiter) -> bool:
+        """Have `waiter` woken by the next send; say whether there is something to look for now."""
         self._parked[sleeper] = waiter
         self._room = 0
+        return self._held > 0 or self._closed
 
     @step
     def _forget(self, sleeper: Any, waiter: Waiter) -> None:

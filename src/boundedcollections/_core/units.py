@@ -7,13 +7,17 @@ Every rule has one function, every message one form: name, rule, value received.
 import math
 import operator
 import reprlib
-from typing import SupportsFloat, SupportsIndex, TypeVar
+import sys
+from typing import Final, SupportsFloat, SupportsIndex, TypeVar
 
 E = TypeVar("E", bound=Exception)
 
 KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
+
+NO_LIMIT: Final = sys.maxsize
+"""A bound that was not given, where comparing integers costs less than asking for None."""
 
 
 def positive_int(name: str, value: SupportsIndex) -> int:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.payload import uncharged
-from boundedcollections._core.sender import NO_LIMIT, Sender
-from boundedcollections._core.units import non_negative_int, positive_int
+from boundedcollections._core.sender import Sender
+from boundedcollections._core.units import NO_LIMIT, non_negative_int, positive_int
 
 T = TypeVar("T")
 

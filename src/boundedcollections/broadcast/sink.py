@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from boundedcollections._core.sender import NO_LIMIT
-from boundedcollections._core.units import positive_int
+from boundedcollections._core.units import NO_LIMIT, positive_int
 from boundedcollections.broadcast.ring import Ring
 
 _log = logging.getLogger("boundedcollections")

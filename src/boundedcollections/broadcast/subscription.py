@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from boundedcollections._core.batch import Batch, batch_of
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.receiver import NOTHING, Nothing, Receiver
-from boundedcollections._core.sender import NO_LIMIT
+from boundedcollections._core.units import NO_LIMIT
 from boundedcollections._core.waiters import Waiter, wake_all
 from boundedcollections.broadcast.ring import Ring
 
@@ -154,21 +154,22 @@ class Subscription(Receiver[T]):
         hub = self._hub
         return hub._has(self._cursor) or self._closed or hub._closed
 
-    def _lay_down(self, sleeper: Receiver[T], waiter: Waiter) -> None:
+    def _lay_down(self, sleeper: Receiver[T], waiter: Waiter) -> bool:
         self._hub._lay_down(sleeper, waiter)
+        return self._is_ready()
 
     def _forget(self, sleeper: Receiver[T], waiter: Waiter) -> None:
         self._hub._forget(sleeper, waiter)
 
     def _take_one(self) -> T | Nothing:
-        batch = self._take_many(1, None)
+        batch = self._take_many(1)
         return NOTHING if batch is NOTHING else batch.items[0]
 
     def _take_many(
-        self, max_items: int | None = None, max_bytes: int | None = None
+        self, most_items: int = NO_LIMIT, most_bytes: int = NO_LIMIT
     ) -> Batch[T] | Nothing:
         with self._lock:
-            return self._take_some(max_items or NO_LIMIT, max_bytes or NO_LIMIT)
+            return self._take_some(most_items, most_bytes)
 
     def _take_some(self, most_items: int, most_bytes: int) -> Batch[T] | Nothing:
         hub = self._hub
