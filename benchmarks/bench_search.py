@@ -298,12 +298,18 @@ def suite(file: Path, find: Callable[[list[str], str], list[str]]) -> tuple[int,
 
 
 def ours(candidates: list[str], query: str) -> list[str]:
-    """Return what our scores make of some candidates, the best first."""
+    """
+    Return what our scores make of some candidates, the best first.
+
+    Equals stay in the order in which they are given, as with fzf; in an index, that is the order
+    of paths.
+    """
     asked = Query(query)
     if not asked.terms:
         return candidates
     found = [item for path in candidates for item in ranked(path, asked, is_ignored=False)]
-    return [match.path for _, match in sorted(found)]
+    found.sort(key=lambda item: item[0][:-1])  # without the path
+    return [match.path for _, match in found]
 
 
 def measurements(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
