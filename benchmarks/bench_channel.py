@@ -7,6 +7,8 @@ Every figure is nanoseconds per item, the median of the rounds, as CPU time of t
 and as wall time. Absolute figures vary with whatever else the machine does; so each has its ratio
 to the first line of its table, the median of the ratios within a round. Peers that are not
 installed are left out. Where items are dropped, the losses are shown.
+
+What is saved is put into the table of docs/explanation/streams.md as well.
 """
 
 import argparse
@@ -33,6 +35,9 @@ from boundedcollections.channel import DropOldestChannel
 
 PEERS = ("anyio", "janus", "culsans", "aiologic")
 RESULTS = Path(__file__).parent / "results"
+GUIDE = Path(__file__).parent.parent / "docs" / "explanation" / "streams.md"
+HEAD_OF_THE_GUIDE = "| | `receive` | `receive_many` |\n|---|---|---|\n"
+FROM_A_THREAD = "thread to asyncio; asyncio.Queue by call_soon_threadsafe for each item"
 ROOM = 1 << 20  # a bound that no measurement reaches, so that nothing is dropped unless it says so
 
 
@@ -455,7 +460,7 @@ def tables(*, quick: bool, rounds: int) -> Iterator[tuple[str, Callable[[], dict
         one_loop = {name: partial(in_one_loop, make, burst, items) for name, make in made.items()}
         yield f"one loop, burst {burst}", run(one_loop)
     yield (
-        "thread to asyncio; asyncio.Queue by call_soon_threadsafe for each item",
+        FROM_A_THREAD,
         run({name: partial(from_a_thread, make, flood) for name, make in threadable.items()}),
     )
     yield (
@@ -532,6 +537,30 @@ def main() -> None:
         report = {"environment": environment(loop=loop), "tables": found}
         path.write_text(json.dumps(report, indent=2) + "\n")
         print(f"saved to {path.name}")
+        if not (options.quick or options.uvloop or options.only):
+            refresh_guide(found)
+
+
+def refresh_guide(found: Tables) -> None:
+    """Put the ratios into the table that users read."""
+    rows = {
+        "one loop, 256 items sent between two turns of the reader": "one loop, burst 256",
+        "one loop, 16 items": "one loop, burst 16",
+        "one loop, each item by itself": "one loop, burst 1",
+        "from a thread, against `call_soon_threadsafe` for each item": FROM_A_THREAD,
+        "thread to thread, against `queue.Queue`": "thread to thread",
+    }
+    lines = []
+    for words, title in rows.items():
+        suffix = "_blocking" if title == "thread to thread" else ""
+        ratios = (
+            found[title][f"channel, {name}{suffix}"]["cpu_ratio"]
+            for name in ("receive", "receive_many")
+        )
+        lines.append(" | ".join([f"| {words}", *(f"{ratio:.2f}" for ratio in ratios)]) + " |\n")
+    before, head, after = GUIDE.read_text().partition(HEAD_OF_THE_GUIDE)
+    _, blank, rest = after.partition("\n\n")
+    GUIDE.write_text(before + head + "".join(lines).rstrip("\n") + blank + rest)
 
 
 def print_table(title: str, table: dict[str, dict[str, Any]]) -> None:

@@ -126,3 +126,14 @@ def test_a_stream_that_counts_no_bytes_charges_nothing(make: Callable[..., Strea
     stream = make(max_items=10)
     stream.send(b"x" * 1_000)
     assert stream.current_bytes == 0
+
+
+def test_a_subscription_that_stalls_costs_nothing_more() -> None:
+    hub = Broadcast[int](max_items=100)
+    hub.send_many(range(1_000))
+    stalled = [hub.subscribe() for _ in range(1_000)]
+    with traced() as memory:
+        hub.send_many(range(10_000, 20_000))
+        now, _ = memory()
+    assert stalled[0].lag == 10_000
+    assert now < 8 * len(stalled)  # the hundred numbers in the ring

@@ -127,15 +127,25 @@ def test_every_reader_in_every_loop_gets_each_item_or_is_told_of_the_gap(seconds
 
 
 @for_a_while
-def test_from_history_to_live_there_is_no_hole_and_no_duplicate(seconds: float) -> None:
-    """The writer takes no lock, and adds to the history first: a reader may come in between."""
+@pytest.mark.parametrize("writers", [1, 2])
+def test_from_history_to_live_there_is_no_hole_and_no_duplicate(
+    seconds: float, writers: int
+) -> None:
+    """
+    A writer adds to the history first, and a reader takes no lock: it may come in between.
+
+    Several writers take a lock among themselves, so that both get the items in one order.
+    """
     history: BoundedHistory[int] = BoundedHistory(max_items=10_000)
     hub: Broadcast[int] = Broadcast(max_items=1_000)
     came_in_between = live = 0
 
+    in_turn = threading.Lock() if writers > 1 else contextlib.nullcontext()
+
     def write() -> None:
-        number = history.append(history.next_seq)
-        assert hub.send(number) == number
+        with in_turn:
+            number = history.append(history.next_seq)
+            assert hub.send(number) == number
         if number % 20 == 0:
             time.sleep(0.0002)
 
@@ -160,7 +170,7 @@ def test_from_history_to_live_there_is_no_hole_and_no_duplicate(seconds: float) 
                 live += 1
             wanted = number + 1
 
-    storm(write, join, join, seconds=seconds, seen=lambda: live > 0 < came_in_between)
+    storm(*[write] * writers, join, join, seconds=seconds, seen=lambda: live > 0 < came_in_between)
     assert live > 0
     assert came_in_between > 0
 
