@@ -175,7 +175,7 @@ class Process:
 
     def _check(self, plan: Plan) -> None:
         """Assert what must hold after every single tick."""
-        accounts = self.budget._living()
+        accounts = self.budget._shares.living()
         targets = sum(account.target_bytes for account in accounts)
         assert targets <= max(plan.target_bytes, sum(account.floor_bytes for account in accounts))
         assert 0 <= plan.target_bytes <= self.limit

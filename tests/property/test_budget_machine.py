@@ -160,6 +160,16 @@ class BudgetMachine(RuleBasedStateMachine):
         assert self.budget.level is Level.NORMAL
         self.generation = 0
 
+    @rule()
+    def share_again(self) -> None:
+        """Where the budget sees that sharing out would change nothing, it does change nothing."""
+        shares = self.budget._shares
+        if shares._is_told and shares._are_in_range():
+            before = [member.target_bytes for member in self.members]
+            shares.share_out()
+            after = [member.target_bytes for member in self.members]
+            assert all(abs(a - b) <= 1 for a, b in zip(after, before, strict=True))
+
     @rule(seconds=st.integers(1, 12))
     def wait(self, seconds: int) -> None:
         self.clock.advance(seconds)

@@ -749,7 +749,7 @@ def test_whoever_strikes_may_use_the_budget() -> None:
         budget._check()
         held = sum(max(m.claimed_bytes, m.target_bytes) for m in members)
         assert held + budget.reserved_bytes <= budget.max_bytes
-        assert {m.account for m in members} == set(budget._accounts)
+        assert {m.account for m in members} == set(budget._shares.accounts)
         assert all(m.target_bytes == m.account.target_bytes for m in members)
         assert budget.reserved_bytes == 100
         for reservation in reservations:

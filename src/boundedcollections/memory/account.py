@@ -28,6 +28,7 @@ class Account:
         asked_bytes: the size of a write that the target was in the way of.
         asked_until: when that is forgotten.
         is_new: whether it has had no share yet.
+        is_short: whether its share is less than it needs.
         told_bytes: what the member was told of that; None before the first time.
         errors: how often the member has raised.
     """
@@ -42,6 +43,7 @@ class Account:
         "errors",
         "floor_bytes",
         "is_new",
+        "is_short",
         "max_bytes",
         "member",
         "name",
@@ -69,6 +71,7 @@ class Account:
         self.asked_bytes = 0
         self.asked_until = 0.0
         self.is_new = True
+        self.is_short = False
         self.errors = 0
         self.name = name
         self.max_bytes = max_bytes

@@ -11,62 +11,23 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Final, Self
+from collections.abc import Callable
+from typing import Final
 
 from boundedcollections._core.budgets import Member
 from boundedcollections._core.errors import LimitReached, TooLarge
-from boundedcollections._core.lease import Lease
 from boundedcollections._core.units import non_negative_int, positive_int, positive_seconds
 from boundedcollections.memory.account import Account
 from boundedcollections.memory.policy import Level, Plan
 from boundedcollections.memory.probe import memory_limit
-from boundedcollections.memory.sharing import water_fill
+from boundedcollections.memory.reservation import Reservation
+from boundedcollections.memory.shares import RETRY_SECONDS, Shares, claims_of
 from boundedcollections.memory.statistics import BudgetStatistics, MemberStatistics
 
 __all__ = ["BudgetStatistics", "MemberStatistics", "MemoryBudget", "Reservation"]
 
-_RETRY_SECONDS: Final = 1.0
-"""When a refused reservation is worth trying again: members have made room by then."""
-_ASKED_SECONDS: Final = 10.0
-"""How long a member is taken to need the room that it has asked for."""
 _CRITICAL_RETRY_SECONDS: Final = 5.0
 """A critical level is not left sooner."""
-_GROWTH_SHARE: Final = 16
-"""A member needs a sixteenth more than it has, so that it can grow ..."""
-_FIRST_STEPS: Final = 64
-"""... and this part of an equal share, so that it can begin to."""
-
-
-class Reservation(Lease):
-    """
-    Bytes of a `MemoryBudget` that are set aside until they are released; use it in a ``with``.
-
-    Attributes:
-        size: how many bytes; 0 after the release.
-    """
-
-    __slots__ = ("size",)
-
-    _owner: "MemoryBudget"
-
-    def __init__(self, owner: "MemoryBudget") -> None:
-        self.size = 0
-        self._owner = owner
-
-    @property
-    def released(self) -> bool:
-        """Whether the bytes were given back."""
-        return not self.size
-
-    def __enter__(self) -> Self:
-        return self
-
-    def _give_back(self, *, leaked: bool) -> bool:  # noqa: ARG002  # a leak is given back alike
-        return self._owner._release(self)  # noqa: SLF001  # the two are one
-
-    def _where(self) -> str:
-        return f"a reservation of {self._owner._where()}"  # noqa: SLF001
 
 
 class MemoryBudget:
@@ -128,27 +89,17 @@ class MemoryBudget:
 
     __slots__ = (
         "__weakref__",
-        "_accounts",
-        "_allowed_bytes",
-        "_asked_bytes",
-        "_asked_until",
         "_caught_up_at",
-        "_changes",
         "_clock",
         "_generation",
-        "_grow",
-        "_is_told",
         "_level",
         "_lock",
-        "_max_bytes",
         "_peak_reserved_bytes",
         "_refused_admissions",
         "_refused_reservations",
         "_reservations",
-        "_reserved_bytes",
-        "_shared_at",
+        "_shares",
         "_turn",
-        "_unmanaged_bytes",
         "name",
     )
 
@@ -160,50 +111,39 @@ class MemoryBudget:
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_bytes = _bound(max_bytes, fraction)
+        self._shares = Shares(_bound(max_bytes, fraction), clock)
         self.name = name
         self._clock = clock
         self._lock = threading.RLock()
-        self._accounts: tuple[Account, ...] = ()
-        self._changes = 0  # counts what is booked, so that a sum can tell whether it is still true
-        self._caught_up_at = 0
-        self._is_told = True  # of their targets: all members
-        self._reserved_bytes = self._peak_reserved_bytes = self._reservations = 0
-        self._refused_reservations = self._refused_admissions = 0
-        self._asked_bytes = 0  # of a reservation that was refused and may come again
-        self._asked_until = self._shared_at = clock()
-        self._turn = 0
-        self._forget()
-        _budgets.add(self)
-
-    def _forget(self) -> None:
-        self._generation = 0
+        self._generation = 0  # of the plan that was carried out last
         self._level = Level.NORMAL
-        self._grow = True
-        self._allowed_bytes = self._max_bytes
-        self._unmanaged_bytes = 0
+        self._peak_reserved_bytes = self._reservations = 0
+        self._refused_reservations = self._refused_admissions = 0
+        self._turn = 0
+        self._caught_up_at = 0
+        _budgets.add(self)
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────
 
     @property
     def max_bytes(self) -> int:
         """The bound in bytes."""
-        return self._max_bytes
+        return self._shares.max_bytes
 
     @property
     def claimed_bytes(self) -> int:
         """What all members hold together, by their own books; O(members)."""
-        return sum(_claims(self._accounts))
+        return sum(claims_of(self._shares.accounts))
 
     @property
     def reserved_bytes(self) -> int:
         """What is reserved beside them."""
-        return self._reserved_bytes
+        return self._shares.reserved_bytes
 
     @property
     def current_bytes(self) -> int:
         """What members hold and what is reserved; O(members)."""
-        return self.claimed_bytes + self._reserved_bytes
+        return self.claimed_bytes + self._shares.reserved_bytes
 
     @property
     def level(self) -> Level:
@@ -221,7 +161,9 @@ class MemoryBudget:
         >>> reservation.release()
         """
         with self._lock:
-            accounts = [account for account in self._accounts if account.member() is not None]
+            accounts = [
+                account for account in self._shares.accounts if account.member() is not None
+            ]
             members = tuple(
                 MemberStatistics(
                     name=account.name,
@@ -235,11 +177,11 @@ class MemoryBudget:
                 for account in accounts
             )
             return BudgetStatistics(
-                max_bytes=self._max_bytes,
+                max_bytes=self._shares.max_bytes,
                 claimed_bytes=sum(member.claimed_bytes for member in members),
-                reserved_bytes=self._reserved_bytes,
+                reserved_bytes=self._shares.reserved_bytes,
                 peak_reserved_bytes=self._peak_reserved_bytes,
-                target_bytes=self._allowed_bytes,
+                target_bytes=self._shares.allowed_bytes,
                 level=self._level,
                 reservations=self._reservations,
                 refused_reservations=self._refused_reservations,
@@ -248,7 +190,9 @@ class MemoryBudget:
             )
 
     def __repr__(self) -> str:
-        return f"<{self._where()} bytes={self.current_bytes}/{self._max_bytes} {self._level}>"
+        return (
+            f"<{self._where()} bytes={self.current_bytes}/{self._shares.max_bytes} {self._level}>"
+        )
 
     def _where(self) -> str:
         kind = type(self).__name__
@@ -320,26 +264,28 @@ class MemoryBudget:
         if max_bytes is not None and floor_bytes > max_bytes:
             raise ValueError(f"floor_bytes must be at most {max_bytes}, got {floor_bytes}")
         with self._lock:
-            others = sum(other.floor_bytes for other in self._living())
-            room = self._max_bytes - self._reserved_bytes - others
+            shares = self._shares
+            room = shares.max_bytes - shares.reserved_bytes - shares.floors()
             if account.floor_bytes > room:
                 raise ValueError(
                     f"floor_bytes must be at most {max(room, 0)}, what other floors and "
                     f"reservations leave of {self._where()}, got {floor_bytes}"
                 )
             account.target_bytes = account.floor_bytes
-            self._accounts = (*self._accounts, account)
-            self._share_out()
+            shares.accounts = (*shares.accounts, account)
+            shares.share_out()
             account.is_new = False
         return account
 
-    def _living(self) -> tuple[Account, ...]:
-        while True:
-            accounts = self._accounts
-            living = tuple([account for account in accounts if account.member() is not None])
-            if self._accounts is accounts:  # else something that interrupted this has added one
-                self._accounts = living
-                return living
+    def _rebalance(self) -> None:
+        with self._lock:
+            self._shares.share_out()
+
+    def _press(self, account: Account, size: int) -> None:
+        self._shares.press(account, size)
+        if self._shares.is_due():
+            with self._lock:
+                self._shares.serve()
 
     # ── reservations and admission ──────────────────────────────────────────────────────────
 
@@ -364,7 +310,7 @@ class MemoryBudget:
         size = positive_int("size", size)
         reservation = Reservation(self)
         with self._lock:
-            most = self._max_bytes - sum([account.floor_bytes for account in self._living()])
+            most = self._shares.max_bytes - self._shares.floors()
             if size > most:
                 self._refused_reservations += 1
                 raise TooLarge(self._where(), size=size, limit=most)
@@ -372,12 +318,11 @@ class MemoryBudget:
                 self._refused_reservations += 1
                 raise self._refusal(_CRITICAL_RETRY_SECONDS)
             if not self._take(reservation, size):
-                self._asked_bytes = max(self._asked(), size)
-                self._asked_until = self._clock() + 2 * _RETRY_SECONDS
-                self._share_out()
+                self._shares.ask(size)
+                self._shares.share_out()
                 if not self._take(reservation, size):
                     self._refused_reservations += 1
-                    raise self._refusal(_RETRY_SECONDS)
+                    raise self._refusal(RETRY_SECONDS)
         return reservation
 
     def admit(self) -> None:
@@ -400,43 +345,41 @@ class MemoryBudget:
         return LimitReached(
             self._where(),
             reason="max_bytes",
-            limit=self._max_bytes,
+            limit=self._shares.max_bytes,
             retry_after_seconds=retry_after_seconds,
         )
 
-    def _asked(self) -> int:
-        """Return the size of a reservation that was refused and may come again."""
-        return self._asked_bytes if self._clock() < self._asked_until else 0
-
     def _take(self, reservation: Reservation, size: int) -> bool:
+        shares = self._shares
         while True:
-            changes = self._changes
-            room = self._room()
-            if self._changes != changes:
+            changes = shares.changes
+            room = shares.room()
+            if shares.changes != changes:
                 continue  # something that interrupted the sum has booked meanwhile
             if size > room:
                 return False
-            self._changes = changes + 1  # no call from here on: nothing can come between
-            self._reserved_bytes += size
+            shares.changes = changes + 1  # no call from here on: nothing can come between
+            shares.reserved_bytes += size
             self._reservations += 1
             reservation.size = size
-            if self._asked_bytes <= size:
-                self._asked_bytes = 0
-            if self._reserved_bytes > self._peak_reserved_bytes:  # noqa: PLR1730  # max() is a call
-                self._peak_reserved_bytes = self._reserved_bytes
+            if shares.asked_bytes <= size:
+                shares.asked_bytes = 0
+            if shares.reserved_bytes > self._peak_reserved_bytes:  # noqa: PLR1730  # max() is a call
+                self._peak_reserved_bytes = shares.reserved_bytes
             return True
 
     def _release(self, reservation: Reservation) -> bool:
+        shares = self._shares
         with self._lock:
             size = reservation.size
             reservation.size = 0
-            self._changes += 1
-            self._reserved_bytes -= size
+            shares.changes += 1
+            shares.reserved_bytes -= size
             if not size:
                 return False
             self._reservations -= 1
-            if not self._reserved_bytes or self._clock() - self._shared_at >= _RETRY_SECONDS:
-                self._share_out()
+            if not shares.reserved_bytes or shares.is_due():
+                shares.share_out()
         return True
 
     # ── plans ───────────────────────────────────────────────────────────────────────────────
@@ -453,17 +396,21 @@ class MemoryBudget:
                 return
             self._generation = plan.generation
             self._level = plan.level
-            self._grow = plan.grow
-            self._allowed_bytes = min(plan.target_bytes, self._max_bytes)
-            self._unmanaged_bytes = plan.unmanaged_bytes
-            if not self._is_comfortable():
-                self._share_out()
+            shares = self._shares
+            shares.grow = plan.grow
+            shares.allowed_bytes = min(plan.target_bytes, shares.max_bytes)
+            shares.unmanaged_bytes = plan.unmanaged_bytes
+            shares.follow()
 
     def forget_plan(self) -> None:
         """Go on as without a monitor: at the level NORMAL, by claims and reservations alone."""
         with self._lock:
-            self._forget()
-            self._share_out()
+            self._generation = 0
+            self._level = Level.NORMAL
+            shares = self._shares
+            shares.grow = True
+            shares.allowed_bytes, shares.unmanaged_bytes = shares.max_bytes, 0
+            shares.share_out()
 
     def resize(self, *, max_bytes: int) -> None:
         """
@@ -479,17 +426,18 @@ class MemoryBudget:
         """
         max_bytes = positive_int("max_bytes", max_bytes)
         with self._lock:
-            least = sum([account.floor_bytes for account in self._living()]) + self._reserved_bytes
+            shares = self._shares
+            least = shares.floors() + shares.reserved_bytes
             if max_bytes < least:
                 raise ValueError(
                     f"max_bytes must be at least {least}, the sum of floors and reservations, "
                     f"got {max_bytes}"
                 )
             is_planned = self._generation > 0
-            self._allowed_bytes = min(self._allowed_bytes, max_bytes) if is_planned else max_bytes
-            self._share_out()  # targets fall before the bound does
-            self._max_bytes = max_bytes
-            self._share_out()
+            shares.allowed_bytes = min(shares.allowed_bytes, max_bytes) if is_planned else max_bytes
+            shares.share_out()  # targets fall before the bound does
+            shares.max_bytes = max_bytes
+            shares.share_out()
 
     def catch_up(self, max_seconds: float = 0.001) -> bool:
         """
@@ -505,10 +453,10 @@ class MemoryBudget:
             max_seconds: begin no further slice after so many seconds.
         """
         deadline = self._clock() + positive_seconds("max_seconds", max_seconds)
-        changes, accounts = self._changes, self._accounts
+        changes, accounts = self._shares.changes, self._shares.accounts
         if changes == self._caught_up_at:
             return False  # no target has fallen since there was nothing left
-        claims = _claims(accounts)
+        claims = claims_of(accounts)
         above = [a for a, claim in zip(accounts, claims, strict=True) if claim > a.target_bytes]
         if not above:
             self._caught_up_at = changes
@@ -523,158 +471,12 @@ class MemoryBudget:
                 break
         return bool(above)
 
-    # ── shares ──────────────────────────────────────────────────────────────────────────────
-
-    def _rebalance(self) -> None:
-        with self._lock:
-            self._share_out()
-
-    def _press(self, account: Account, size: int) -> None:
-        now = self._clock()
-        account.asked_bytes = max(account.asked_bytes, size)
-        account.asked_until = now + _ASKED_SECONDS
-        if now - self._shared_at >= _RETRY_SECONDS:
-            self._rebalance()
-
-    def _is_comfortable(self) -> bool:
-        """Say whether all targets may stay: none is too high, and no member needs more."""
-        if not self._is_told:
-            return False
-        accounts = self._accounts
-        targets = [account.target_bytes for account in accounts]
-        if sum(targets) > self._total():
-            return False
-        claims = _claims(accounts)
-        crowded = [
-            account
-            for account, target, claimed in zip(accounts, targets, claims, strict=True)
-            if claimed + claimed // _GROWTH_SHARE >= target
-        ]
-        return all(account.target_bytes == account.max_bytes for account in crowded)
-
-    def _share_out(self) -> None:
-        """
-        Set all targets anew: what one has to give is taken at once, what one gets must be there.
-
-        A target falls before the claim is read that it limits, and a member books before it reads
-        its target; so whatever a write may still add is seen here, or not added.
-        """
-        self._shared_at = self._clock()
-        self._is_told = False
-        self._changes = changes = self._changes + 1
-        accounts = self._living()
-        claims = _claims(accounts)
-        wanted = self._wanted(accounts, claims)
-        lowered = [
-            i
-            for i, (account, want) in enumerate(zip(accounts, wanted, strict=True))
-            if want < account.target_bytes
-        ]
-        for i in lowered:
-            account, want = accounts[i], wanted[i]
-            if self._changes != changes:
-                return  # something that interrupted this has shared out by newer figures
-            account.target_bytes = want
-        for i in lowered:
-            accounts[i].tell()
-            claims[i] = accounts[i].claimed_bytes
-        self._raise_targets(accounts, claims, wanted, changes)
-
-    def _raise_targets(
-        self,
-        accounts: Sequence[Account],
-        claims: Sequence[int],
-        wanted: Sequence[int],
-        changes: int,
-    ) -> None:
-        """Give each what it lacks, if there is room for all of that; otherwise a part of it."""
-        grow = self._grow
-        total, lacks = 0, []
-        for account, claimed, want in zip(accounts, claims, wanted, strict=True):
-            have = account.target_bytes
-            if claimed > have:  # noqa: PLR1730  # a call each would be dear
-                have = claimed
-            total += have
-            if want > have and (grow or account.is_new):
-                lacks.append((account, have, want - have))
-        room = max(self._ceiling() - total, 0)
-        lacking = sum([lack for _, _, lack in lacks])
-        for account, have, lack in lacks:
-            more = lack if lacking <= room else lack * room // lacking
-            if self._changes != changes:
-                return
-            if more:
-                account.target_bytes = have + more
-        is_told = True
-        for account in accounts:
-            if account.told_bytes != account.target_bytes:
-                is_told &= account.tell()
-        self._is_told = is_told
-
-    def _wanted(self, accounts: Sequence[Account], claims: Sequence[int]) -> list[int]:
-        """Return the targets that are right, whether or not there is room for them already."""
-        total = self._total()
-        floors, needs, caps, weights = [], [], [], []
-        spare = total // (_FIRST_STEPS * max(len(accounts), 1))
-        for account, claimed in zip(accounts, claims, strict=True):
-            floor = account.floor_bytes
-            cap = total if account.max_bytes is None else account.max_bytes
-            cap = max(cap, floor)
-            need = claimed + claimed // _GROWTH_SHARE + spare
-            if account.asked_bytes:
-                need = max(need, claimed + self._asked_by(account))
-            floors.append(floor)
-            caps.append(cap)
-            needs.append(floor if need < floor else min(need, cap))
-            weights.append(account.weight)
-        if sum(caps) <= total:
-            return caps
-        for i, account in enumerate(accounts):
-            if account.is_new:  # it would not have joined if it needed nothing
-                needs[i] = water_fill(total, floors, caps, weights)[i]
-        if sum(needs) > total:
-            return water_fill(total, floors, needs, weights)
-        return water_fill(total, needs, caps, weights)
-
-    def _asked_by(self, account: Account) -> int:
-        if self._clock() >= account.asked_until:
-            account.asked_bytes = 0
-        return account.asked_bytes
-
-    def _total(self) -> int:
-        """Return what the plan allows members to hold together."""
-        return max(min(self._allowed_bytes, self._ceiling()), 0)
-
-    def _ceiling(self) -> int:
-        """Return what members may hold together without exceeding the bound."""
-        return self._max_bytes - self._unmanaged_bytes - self._reserved_bytes - self._asked()
-
-    def _room(self) -> int:
-        """Return how much may be reserved without exceeding the bound."""
-        accounts = self._accounts
-        held = sum(map(max, [account.target_bytes for account in accounts], _claims(accounts)))
-        return self._max_bytes - self._unmanaged_bytes - self._reserved_bytes - held
-
     def _check(self) -> None:
         """Assert the invariants."""
         with self._lock:
-            assert 0 <= self._reserved_bytes <= self._peak_reserved_bytes
-            assert (self._reservations == 0) == (self._reserved_bytes == 0)
-            floors = sum(account.floor_bytes for account in self._accounts)
-            assert floors + self._reserved_bytes <= self._max_bytes
-            assert all(a.target_bytes >= a.floor_bytes for a in self._accounts)
-            targets = sum(account.target_bytes for account in self._accounts)
-            assert targets + self._reserved_bytes <= self._max_bytes, targets
-
-
-def _claims(accounts: Sequence[Account]) -> list[int]:
-    try:
-        return [
-            0 if (member := account.member()) is None else member.claimed_bytes
-            for account in accounts
-        ]
-    except Exception:  # noqa: BLE001  # rare; the account knows what to do about its member
-        return [account.claimed_bytes for account in accounts]
+            assert 0 <= self._shares.reserved_bytes <= self._peak_reserved_bytes
+            assert (self._reservations == 0) == (self._shares.reserved_bytes == 0)
+            self._shares.check()
 
 
 def _bound(max_bytes: int | None, fraction: float | None) -> int:
