@@ -32,7 +32,8 @@ from boundedcollections.buffers import BufferPool, BufferPoolStatistics
 from boundedcollections.channel import ChannelStatistics, DropOldestChannel
 from boundedcollections.files.changes import IndexChanges
 from boundedcollections.files.finder import Answers, FileFinder
-from boundedcollections.files.index import IndexStatistics, ReplaceOnIndex
+from boundedcollections.files.index import ReplaceOnIndex
+from boundedcollections.files.index_statistics import IndexStatistics
 from boundedcollections.files.search import FileMatch, FileMatches
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.history import BoundedHistory, HistoryStatistics

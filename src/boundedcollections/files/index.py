@@ -13,15 +13,13 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from boundedcollections._core.budgets import Budget, Place
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.events import Notifier
 from boundedcollections._core.units import (
-    KiB,
     MiB,
     non_negative_int,
     positive_int,
@@ -32,53 +30,22 @@ from boundedcollections.files.changes import IndexChanges
 from boundedcollections.files.columns import Columns
 from boundedcollections.files.engines import engine_named
 from boundedcollections.files.finder import FileFinder
+from boundedcollections.files.index_statistics import IndexStatistics
+from boundedcollections.files.plan import (
+    LEAST_BYTES,
+    MOST_COLUMN_BYTES,
+    SHARES,
+    Plan,
+    allowed_root,
+    enough_bytes,
+    names_to_skip,
+)
 from boundedcollections.files.repository import GIT
-from boundedcollections.files.scanner import SHARES, Plan, Scanner, is_broad
+from boundedcollections.files.scanner import Scanner
 from boundedcollections.files.search import FileMatches
 from boundedcollections.files.searcher import Searcher
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.files.tree import Bounds
-
-_LEAST_BYTES: Final = 64 * KiB
-"""With less, an empty index would take a good part of it."""
-
-_MOST_COLUMN_BYTES: Final = (1 << 32) - 1
-"""Offsets in the columns are 32 bits wide."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexStatistics:
-    """
-    The figures of one `ReplaceOnIndex` at one moment.
-
-    Attributes:
-        files: files that are indexed.
-        current_bytes: bytes held: of the snapshot that is read and of a walk under way.
-            Snapshots that others hold are theirs.
-        peak_bytes: the most bytes ever held.
-        max_files: the bound in files.
-        max_bytes: the bound in bytes.
-        generation: the number of the scan that made the snapshot; 0 before the first.
-        scans: scans ever begun; refreshes, failed and abandoned ones count.
-        failed_scans: scans that failed, so that the snapshot stayed.
-        last_error: what the newest scan failed with, if it failed; otherwise None.
-        age_seconds: how long ago the scan began that made the snapshot; None before the first.
-        report: how that scan went; None before the first.
-        listener_errors: how often `on_index` and `on_change` raised.
-    """
-
-    files: int
-    current_bytes: int
-    peak_bytes: int
-    max_files: int
-    max_bytes: int
-    generation: int
-    scans: int
-    failed_scans: int
-    last_error: str | None
-    age_seconds: float | None
-    report: IndexReport | None
-    listener_errors: int
 
 
 class ReplaceOnIndex(Collection[str]):
@@ -199,21 +166,21 @@ class ReplaceOnIndex(Collection[str]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._repeater: Repeater | None = None  # first, because the destructor asks for it
-        self._max_bytes = _enough_bytes(max_bytes)
+        self._max_bytes = enough_bytes(max_bytes)
         engine = engine_named(search_engine)
         self._shares = SHARES + 2 * engine.shares
         share = self._max_bytes // self._shares
         self._plan = Plan(
-            root=_allowed_root(root, allow_broad_root=allow_broad_root),
+            root=allowed_root(root, allow_broad_root=allow_broad_root),
             bounds=Bounds(
                 max_files=positive_int("max_files", max_files),
-                max_bytes=min(share, _MOST_COLUMN_BYTES),
+                max_bytes=min(share, MOST_COLUMN_BYTES),
                 max_directories=positive_int("max_directories", max_directories),
                 max_depth=positive_int("max_depth", max_depth),
                 max_seconds=positive_seconds("max_seconds", max_seconds),
                 max_ignored_files=non_negative_int("max_ignored_files", max_ignored_files),
             ),
-            skip=_names(always_skip) | {GIT},
+            skip=names_to_skip(always_skip) | {GIT},
             use_gitignore=use_gitignore,
             use_global_gitignore=use_global_gitignore,
             full_every=positive_int("full_every", full_every),
@@ -248,7 +215,7 @@ class ReplaceOnIndex(Collection[str]):
                 budget,
                 name=type(self).__name__ if name is None else name,
                 max_bytes=self._max_bytes,
-                floor_bytes=max(floor_bytes, _LEAST_BYTES),
+                floor_bytes=max(floor_bytes, LEAST_BYTES),
                 weight=weight,
             )
             places.append(self._place)
@@ -506,33 +473,3 @@ class ReplaceOnIndex(Collection[str]):
 
     def _check(self) -> None:
         self._scanner.check()
-
-
-def _allowed_root(root: str | os.PathLike[str], *, allow_broad_root: bool) -> str:
-    path = os.fspath(root)
-    if not isinstance(path, str):
-        raise TypeError(f"root must be a text or a path of text, got {root!r}")
-    path = os.path.abspath(path)  # noqa: PTH100  # links in it stay, and may be replaced
-    if not allow_broad_root and is_broad(path):
-        raise ValueError(
-            "root must not be a whole file system, the home directory or a folder around it, "
-            f"unless allow_broad_root is True, got {path!r}"
-        )
-    return path
-
-
-def _enough_bytes(max_bytes: int) -> int:
-    number = positive_int("max_bytes", max_bytes)
-    if number < _LEAST_BYTES:
-        raise ValueError(f"max_bytes must be an integer of at least {_LEAST_BYTES}, got {number}")
-    return number
-
-
-def _names(always_skip: Iterable[str]) -> frozenset[str]:
-    names = frozenset([always_skip] if isinstance(always_skip, str) else always_skip)
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"always_skip must be names, got {name!r}")
-        if not name or "/" in name:
-            raise ValueError(f"always_skip must be names without a '/', got {name!r}")
-    return names

@@ -14,46 +14,17 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 from boundedcollections._core.errors import Closed
 from boundedcollections.files.background import is_exiting
 from boundedcollections.files.changes import IndexChanges
+from boundedcollections.files.plan import SHARES, Plan, is_broad
 from boundedcollections.files.refresh import Refresh
 from boundedcollections.files.snapshot import IndexReport, IndexSnapshot
 from boundedcollections.files.tree import Bounds, Found
 from boundedcollections.files.walk import Walk
-
-SHARES: Final = 3
-"""The bytes are for the snapshot that is read, the walk under way, and what it turns into."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """
-    What to scan, and how.
-
-    Attributes:
-        root: an absolute path.
-        bounds: how far to go; the bytes are one share.
-        skip: names to leave out wherever they occur.
-        use_gitignore: whether to leave out what git would ignore.
-        use_global_gitignore: whether to follow the user's own ignore file, too.
-        allow_broad_root: whether the root may be as `is_broad` says.
-        full_every: of so many refreshes in a row one reads all folders.
-        clock: seconds, never going back.
-    """
-
-    root: str
-    bounds: Bounds
-    skip: frozenset[str]
-    use_gitignore: bool
-    use_global_gitignore: bool
-    allow_broad_root: bool
-    full_every: int
-    clock: Callable[[], float]
 
 
 class Outcome(NamedTuple):
@@ -357,16 +328,6 @@ class Scanner:
         assert self.snapshot.generation <= self.begun
         assert self.outcome.number <= self.begun
         assert self.failed <= self.begun
-
-
-def is_broad(root: str) -> bool:
-    """Return whether `root` is a whole file system, the home directory, or around it."""
-    real = Path(root).resolve()
-    try:
-        home = Path.home().resolve()
-    except RuntimeError:  # there is none
-        home = real.parent
-    return real in (real.parent, home, *home.parents)
 
 
 def _parts_of(error: OSError) -> tuple[object, ...]:
