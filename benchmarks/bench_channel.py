@@ -16,9 +16,6 @@ import asyncio
 import gc
 import importlib
 import importlib.metadata
-import json
-import os
-import platform
 import queue
 import statistics
 import sys
@@ -30,11 +27,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from report import environment, save
+
 from boundedcollections.broadcast import Broadcast
 from boundedcollections.channel import DropOldestChannel
 
 PEERS = ("anyio", "janus", "culsans", "aiologic")
-RESULTS = Path(__file__).parent / "results"
 GUIDE = Path(__file__).parent.parent / "docs" / "explanation" / "streams.md"
 HEAD_OF_THE_GUIDE = "| | `receive` | `receive_many` |\n|---|---|---|\n"
 FROM_A_THREAD = "thread to asyncio; asyncio.Queue by call_soon_threadsafe for each item"
@@ -498,23 +496,6 @@ def tables(*, quick: bool, rounds: int) -> Iterator[tuple[str, Callable[[], dict
     yield "memory of an idle one", memory_table
 
 
-def environment(*, loop: str) -> dict[str, Any]:
-    versions = {}
-    for name in (*PEERS, "uvloop"):
-        if peer(name):
-            versions[name] = importlib.metadata.version(name)
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "loop": loop,
-        "peers": versions,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=9, help="how often each contender runs")
@@ -532,11 +513,9 @@ def main() -> None:
             found[title] = table()
             print_table(title, found[title])
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / ("channel-uvloop.json" if options.uvloop else "channel.json")
-        report = {"environment": environment(loop=loop), "tables": found}
-        path.write_text(json.dumps(report, indent=2) + "\n")
-        print(f"saved to {path.name}")
+        name = "channel-uvloop" if options.uvloop else "channel"
+        here = environment((*PEERS, "uvloop"), loop=loop)
+        save(name, {"environment": here, "tables": found})
         if not (options.quick or options.uvloop or options.only):
             refresh_guide(found)
 

@@ -16,7 +16,6 @@ import gc
 import gzip
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import random
@@ -32,13 +31,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from report import PYTHON, environment, print_table, save
+
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.snapshot import IndexSnapshot
 from boundedcollections.files.tree import BLOCK_FILES, Folder, Found, encoded
 
 PEERS = ("scandir-rs", "pathspec")
 PROGRAMS = ("find", "fd", "fdfind", "rg", "git")
-RESULTS = Path(__file__).parent / "results"
 SETTLING_SECONDS = 2.5  # until no time of a folder is racy any more
 PRUNED = {".git", "node_modules", "dist"}
 RULES = (
@@ -355,20 +355,6 @@ def memory(lists: list[str], files: int) -> Table:
     return table
 
 
-def environment(root: str) -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "folders": sum(1 for _ in os.walk(root)),
-        "peers": {name: importlib.metadata.version(name) for name in PEERS if peer(name)},
-        "programs": [name for name in PROGRAMS if shutil.which(name)],
-    }
-
-
 def run(options: argparse.Namespace, root: str) -> None:
     tables: dict[str, Callable[[], Table]] = {
         "scan without rules": partial(without_rules, root, options.rounds),
@@ -382,16 +368,15 @@ def run(options: argparse.Namespace, root: str) -> None:
     for title, table in tables.items():
         if options.only in title:
             found[title] = table()
-            print(f"\n{title}")
-            for name, row in found[title].items():
-                figures = "  ".join(f"{key} {value:>9,}" for key, value in row.items())
-                print(f"  {name:42}{figures}")
+            print_table(title, found[title])
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"index-{sys.version_info.major}.{sys.version_info.minor}.json"
-        report = {"environment": environment(root), "tables": found}
-        path.write_text(json.dumps(report, indent=2) + "\n")
-        print(f"saved to {path.name}")
+        here = environment(
+            PEERS,
+            kernel=platform.release(),
+            folders=sum(1 for _ in os.walk(root)),
+            programs=[name for name in PROGRAMS if shutil.which(name)],
+        )
+        save(f"index-{PYTHON}", {"environment": here, "tables": found})
 
 
 def main() -> None:

@@ -11,10 +11,8 @@ the cost of a buffer, where the pool loses: its worth is the bound.
 
 import argparse
 import asyncio
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,9 +23,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from report import PYTHON, environment, print_table, save
+
 from boundedcollections import BufferPool, KiB, LineSplitter, MiB, read_lines
 
-RESULTS = Path(__file__).parent / "results"
 BOUND = 64 * KiB
 WRITE = """
 import sys
@@ -185,24 +184,6 @@ def buffer_costs(rounds: int) -> dict[str, dict[str, Any]]:
     return found
 
 
-def environment() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "boundedcollections": importlib.metadata.version("boundedcollections"),
-        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-    }
-
-
-def print_table(title: str, table: dict[str, dict[str, Any]]) -> None:
-    print(f"\n{title}")
-    for name, row in table.items():
-        figures = "  ".join(f"{key} {value:,}" for key, value in row.items())
-        print(f"  {name:30}{figures}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often each way runs")
@@ -225,12 +206,7 @@ def main() -> None:
     for title, table in tables.items():
         print_table(title, table)
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"lines-{'.'.join(platform.python_version_tuple()[:2])}.json"
-        path.write_text(
-            json.dumps({"environment": environment(), "tables": tables}, indent=2) + "\n"
-        )
-        print(f"saved to {path.name}")
+        save(f"lines-{PYTHON}", {"environment": environment(), "tables": tables})
 
 
 if __name__ == "__main__":

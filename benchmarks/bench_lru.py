@@ -15,8 +15,6 @@ import gc
 import importlib
 import importlib.metadata
 import json
-import os
-import platform
 import random
 import statistics
 import sys
@@ -28,10 +26,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from report import PYTHON, environment, save
+
 from boundedcollections import MiB, SizeAwareLRU, accelerated, deep_size
 
 PEERS = ("cachetools", "cachebox", "theine", "moka_py", "lru", "pympler")
-RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("cachetools", "cachebox", "theine", "moka-py", "lru-dict", "pympler")
 OURS = "SizeAwareLRU"
 
 Get = Callable[[Any], Any]
@@ -429,21 +429,6 @@ def bench_memory(entries: int) -> Tables:
     return {title: table(title, "bytes", rows)}
 
 
-def environment() -> dict[str, Any]:
-    named = {"moka_py": "moka-py", "lru": "lru-dict", "pympler": "Pympler"}
-    return {
-        "python": platform.python_version(),
-        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "compiled sizing": accelerated,
-        "peers": {
-            name: importlib.metadata.version(named.get(name, name)) for name in PEERS if peer(name)
-        },
-    }
-
-
 def plot(found: Tables, path: Path) -> None:
     """Draw the tables that have peers, one panel each, as ratios to ours."""
     pyplot = importlib.import_module("matplotlib.pyplot")
@@ -485,13 +470,8 @@ def main() -> None:
         if options.only in name:
             found.update(run())
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        version = "".join(platform.python_version_tuple()[:2])
-        path = RESULTS / f"lru-{version}.json"
-        path.write_text(
-            json.dumps({"environment": environment(), "tables": found}, indent=2) + "\n"
-        )
-        print(f"saved to {path.name}")
+        here = environment(PACKAGES, accelerated=accelerated)
+        save(f"lru-{PYTHON}", {"environment": here, "tables": found})
     if options.plot:
         plot(found, options.plot)
 

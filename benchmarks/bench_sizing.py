@@ -19,11 +19,8 @@ import importlib
 import importlib.metadata
 import json
 import math
-import os
-import platform
 import random
 import statistics
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -32,10 +29,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pympler.asizeof import Asizer
+from report import PYTHON, environment, save
 
 from boundedcollections._core import _deep, _footprint, sizing
 
-RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("pympler", "objsize", "numpy", "pydantic")
+
 TARGET_SECONDS = 0.02  # a round of pympler repeats a value until it has taken about this long
 
 Meter = Callable[[Any], int]
@@ -245,25 +244,6 @@ def transient(value: object, contenders: dict[str, Meter]) -> dict[str, int]:
     return peaks
 
 
-def environment() -> dict[str, object]:
-    versions = {}
-    for package in ("boundedcollections", "pympler", "objsize", "numpy", "pydantic"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "accelerated": sizing.accelerated,
-        "packages": versions,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=9, help="how often each meter runs")
@@ -275,7 +255,8 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write results/sizing.json")
     options = parser.parse_args()
     contenders = meters()
-    print(json.dumps(environment()))
+    here = environment(PACKAGES, accelerated=sizing.accelerated)
+    print(json.dumps(here))
     found: dict[str, Rows] = {}
     for title, value in values(quick=options.quick, documents=options.json):
         if options.only in title:
@@ -284,7 +265,7 @@ def main() -> None:
     large = document(10**5 if options.quick else 10**7)
     refused, peaks = refusal(large, options.rounds), transient(large, contenders)
     report = {
-        "environment": environment(),
+        "environment": here,
         "values": found,
         "refusal": refused,
         "transient_bytes": peaks,
@@ -298,10 +279,7 @@ def main() -> None:
     for name, peak in peaks.items():
         print(f"  {name:20}{peak:13,} bytes beside the value")
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"sizing-{sys.version_info.major}.{sys.version_info.minor}.json"
-        path.write_text(json.dumps(report, indent=2) + "\n")
-        print(f"saved to {path.name}")
+        save(f"sizing-{PYTHON}", report)
 
 
 def print_rows(title: str, rows: Rows) -> None:

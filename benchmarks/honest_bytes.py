@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from pympler.asizeof import Asizer
+from report import versions
 
 from boundedcollections import MiB, SizeAwareLRU, accelerated, deep_size, footprint
 from boundedcollections._core.tables import allocated
@@ -271,18 +272,17 @@ def cells(shapes: str, caches: str) -> Iterator[tuple[str, str]]:
                     yield shape, name
 
 
+PACKAGES = ("boundedcollections", "pympler", "cachetools", "cachebox", "numpy")
+
+
 def environment(max_bytes: int) -> dict[str, object]:
-    versions = {}
-    for package in ("boundedcollections", "pympler", "cachetools", "cachebox", "numpy"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "system": f"{platform.system()} {platform.machine()}",
         "accelerated": accelerated,
         "max_bytes": max_bytes,
-        "packages": versions,
+        "packages": versions(PACKAGES),
     }
 
 
