@@ -11,11 +11,7 @@ from typing import Any
 import pytest
 from streams import Receive, drained, until_parked
 
-from boundedcollections import (
-    Batch,
-    Closed,
-    TooLarge,
-)
+from boundedcollections import Batch, Closed, TooLarge
 from boundedcollections.broadcast import Broadcast
 
 pytestmark = pytest.mark.usefixtures("weightless_streams")

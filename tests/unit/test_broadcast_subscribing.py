@@ -5,10 +5,7 @@ from typing import Any
 import pytest
 from streams import drained
 
-from boundedcollections import (
-    BoundedHistory,
-    WouldBlock,
-)
+from boundedcollections import BoundedHistory, WouldBlock
 from boundedcollections.broadcast import Broadcast
 
 

@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 from streams import Receive, drained, until_parked
 
-from boundedcollections import (
-    Batch,
-    Closed,
-    Lagged,
-    RemovalCause,
-    TooLarge,
-    WouldBlock,
-)
+from boundedcollections import Batch, Closed, Lagged, RemovalCause, TooLarge, WouldBlock
 from boundedcollections.channel import DropOldestChannel
 
 pytestmark = pytest.mark.usefixtures("weightless_streams")

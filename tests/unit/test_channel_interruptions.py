@@ -1,6 +1,5 @@
 """Whatever strikes a channel, wherever it strikes."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +8,7 @@ import pytest
 from interruptions import interrupted_everywhere
 from streams import Bell, Receive, drained, run_once
 
-from boundedcollections import (
-    Batch,
-    Closed,
-    Lagged,
-    WouldBlock,
-)
+from boundedcollections import Batch, Closed, Lagged, WouldBlock
 from boundedcollections.channel import DropOldestChannel
 from boundedcollections.testing import check_invariants
 
@@ -175,24 +169,6 @@ class TestInterruptions:
         for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
             if len(channel) or channel.closed:
                 assert bell.has_rung
-
-    async def test_what_is_sent_while_a_receiver_lies_down_keeps_it_awake(
-        self, receive: Receive
-    ) -> None:
-        channel: DropOldestChannel[bytes]
-        pending: list[asyncio.Future[None] | None] = []
-
-        def prepare() -> Callable[[], object]:
-            nonlocal channel
-            channel = DropOldestChannel(max_items=3)
-            steps = receive(channel)
-            pending.clear()
-            return lambda: suppressed(lambda: pending.append(steps.send(None)))
-
-        for _ in interrupted_everywhere(
-            prepare, lambda: channel.send(b"s"), within="boundedcollections"
-        ):
-            assert not channel or not pending[0] or pending[0].done()
 
     async def test_the_end_is_told_only_when_nothing_is_left(self, receive: Receive) -> None:
         channel: DropOldestChannel[bytes]

@@ -6,9 +6,7 @@ import time
 import pytest
 from streams import RECEIVES, Receive, Stream, drained, until_parked, wake_in_vain
 
-from boundedcollections import (
-    Batch,
-)
+from boundedcollections import Batch
 from boundedcollections.broadcast import Broadcast
 
 pytestmark = pytest.mark.usefixtures("weightless_streams")

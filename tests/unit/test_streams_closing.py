@@ -5,10 +5,7 @@ import asyncio
 import pytest
 from streams import Receive, Stream, drained, until_parked
 
-from boundedcollections import (
-    Batch,
-    Closed,
-)
+from boundedcollections import Batch, Closed
 from boundedcollections.broadcast import Broadcast
 
 pytestmark = pytest.mark.usefixtures("weightless_streams")

@@ -1,17 +1,18 @@
 """How a receiver waits, and is woken."""
 
 import asyncio
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from streams import RECEIVES, Bell, Receive, Stream, drained, until_parked, wake_in_vain
+from interruptions import interrupted_everywhere
+from streams import RECEIVES, STREAMS, Bell, Receive, Stream, drained, until_parked, wake_in_vain
 
-from boundedcollections import (
-    Batch,
-)
+from boundedcollections import Batch, Closed
 
 pytestmark = pytest.mark.usefixtures("weightless_streams")
 
@@ -188,3 +189,34 @@ class TestWaking:
         assert sender._parked == {sleeper: late}
         sleeper._forget(sleeper, late)
         assert sender._parked == {}
+
+    @pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS)
+    @pytest.mark.parametrize("strike_by", ["send", "close"])
+    async def test_what_happens_while_a_receiver_lies_down_keeps_it_awake(
+        self, make: Callable[[], Stream], strike_by: str, receive: Receive
+    ) -> None:
+        stream: Stream
+        steps: Coroutine[Any, Any, object]
+        pending: list[asyncio.Future[None] | None] = []
+
+        def prepare() -> Callable[[], object]:
+            nonlocal stream, steps
+            stream = make()
+            steps = receive(stream.reader)
+            pending.clear()
+            return lie_down
+
+        def lie_down() -> None:
+            with contextlib.suppress(Closed, StopIteration, StopAsyncIteration):
+                pending.append(steps.send(None))
+
+        def strike() -> None:
+            if strike_by == "send":
+                stream.sender.send("item")
+            else:
+                stream.sender.close()
+
+        for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
+            (future,) = pending or [None]
+            is_asleep = future is not None and not future.done()
+            assert not (is_asleep and (stream.sender.closed or stream.reader.statistics().buffered))

@@ -183,8 +183,9 @@ class TestThreadsThatReceive:
         channel.send("item")
         thread.join(10)
 
-    def test_what_is_sent_while_a_thread_lies_down_keeps_it_awake(
-        self, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("strike_by", ["send", "close"])
+    def test_what_happens_while_a_thread_lies_down_keeps_it_awake(
+        self, strike_by: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         channel: DropOldestChannel[str]
 
@@ -194,6 +195,7 @@ class TestThreadsThatReceive:
         def sleep(waiter: ThreadWaiter, seconds: float | None) -> None:
             if not waiter._bell.acquire(blocking=False):
                 assert channel._held == 0, "it sleeps over an item"
+                assert not channel._closed, "it sleeps over the end"
                 raise FallsAsleep
 
         def prepare() -> Callable[[], object]:
@@ -202,13 +204,17 @@ class TestThreadsThatReceive:
             return receive
 
         def receive() -> None:
-            with contextlib.suppress(FallsAsleep):
+            with contextlib.suppress(FallsAsleep, Closed):
                 assert channel.receive_blocking() == "item"
 
+        def strike() -> None:
+            if strike_by == "send":
+                channel.send("item")
+            else:
+                channel.close()
+
         monkeypatch.setattr(ThreadWaiter, "sleep", sleep)
-        for _ in interrupted_everywhere(
-            prepare, lambda: channel.send("item"), within="boundedcollections"
-        ):
+        for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
             check_invariants(channel)
 
     def test_an_exception_out_of_the_blue_leaves_nobody_waiting(self) -> None:
