@@ -189,8 +189,10 @@ class Recency(Store, Generic[K, V]):
         return True
 
     def _insert(self, entry: Entry[K, V], left: Departures) -> None:
-        if self._ledger.admit(entry.size) is not None:
-            cause = self._make_room(entry.size, left)
+        size = entry.size
+        cause = self._ledger.admit(size)
+        if cause is not None:
+            cause = self._make_room(size, cause, left)
             if cause is not None:
                 left += (entry, cause)
                 return
@@ -213,10 +215,12 @@ class Recency(Store, Generic[K, V]):
         if entry.deadline is not None:
             self._reschedule(entry, None)
 
-    def _make_room(self, size: int, left: Departures) -> RemovalCause | None:
-        """Do what `_admit` does, with its most frequent way written out."""
+    def _make_room(
+        self, size: int, cause: RemovalCause | None, left: Departures
+    ) -> RemovalCause | None:
+        """Do what `_admit` does after a refusal, with its most frequent way written out."""
         ledger = self._ledger
-        while (cause := ledger.admit(size)) is not None:
+        while cause is not None:
             try:
                 victim, _ = self._order.popitem(False)  # noqa: FBT003  # by position it is faster
             except KeyError:  # what is in the way is not held by entries
@@ -229,6 +233,7 @@ class Recency(Store, Generic[K, V]):
                 self._put_back(mapped, left)
             if victim.deadline is not None:
                 self._reschedule(victim, victim.deadline)
+            cause = ledger.admit(size)
         return None
 
     def _reschedule(self, entry: Entry[K, V], old: float | None) -> None:
