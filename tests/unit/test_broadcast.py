@@ -176,6 +176,17 @@ class TestLagging:
         figures = reader.statistics()
         assert (figures.sent, figures.received, figures.missed, figures.buffered) == (7, 4, 3, 0)
 
+    @pytest.mark.parametrize("limit", [None, 1, 2])
+    async def test_latest_takes_the_newest_whatever_lies_before_it(self, limit: int | None) -> None:
+        hub = Broadcast[bytes](max_items=4, max_bytes=1_000)
+        readers = [hub.subscribe(on_lag="latest") for _ in range(3)]
+        hub.send_many([b"a", b"b", b"c"])
+        hub.skip(5)
+        hub.send_many([b"i", b"j"])
+        assert await readers[0].receive_many(max_items=limit) == Batch((b"j",), 9, 9, 10)
+        assert await readers[1].receive_many(max_bytes=limit) == Batch((b"j",), 9, 9, 10)
+        assert (await readers[2].receive(), readers[2].missed) == (b"j", 9)
+
     async def test_latest_is_right_when_numbers_were_skipped_behind_the_newest(self) -> None:
         hub = Broadcast[str](max_items=1)
         reader = hub.subscribe(on_lag="latest")
