@@ -175,7 +175,9 @@ def test_from_history_to_live_there_is_no_hole_and_no_duplicate(
     assert came_in_between > 0
 
 
-@pytest.mark.parametrize("times", [20_000, pytest.param(10**6, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "times", [20_000, pytest.param(10**6, marks=[pytest.mark.long, pytest.mark.timeout(1_800)])]
+)
 def test_subscriptions_come_and_go_without_a_trace(times: int) -> None:
     hub: Broadcast[int] = Broadcast(max_items=100)
     hub.send_many(range(100))
