@@ -391,10 +391,13 @@ class BufferPool:
     def _shed(self) -> bool:
         """Let one idle buffer go if the target is exceeded; say whether it still is."""
         with self._lock:
-            is_above = self.current_bytes > self._target_bytes
-            victim = self._idle.pop() if is_above and self._idle else None
+            victim = self._idle.pop() if self._idle and not self._is_within_target() else None
         del victim
-        return self.current_bytes > self._target_bytes
+        return not self._is_within_target()
+
+    def _is_within_target(self) -> bool:
+        """Say whether there are no more buffers than the target allows; rarely are they counted."""
+        return self._target_bytes >= self.max_bytes or self.current_bytes <= self._target_bytes
 
     def _refusal(self) -> WouldBlock:
         with self._lock:
@@ -467,7 +470,7 @@ class BufferPool:
         except (BufferError, MemoryError):
             return
         with self._lock:
-            if not self._closed and self.current_bytes <= self._target_bytes:
+            if not self._closed and self._is_within_target():
                 self._idle.append(memory)
 
     def _check(self) -> None:
