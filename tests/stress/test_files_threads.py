@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from trees import plant
 
 from boundedcollections import Closed
 from boundedcollections.files.index import ReplaceOnIndex
@@ -22,14 +23,6 @@ def _switch_all_the_time() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
-
-
-def plant(root: Path, *paths: str) -> Path:
-    for path in paths:
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return root
 
 
 class Crowd:

@@ -3,19 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trees import plant
 
 from boundedcollections.files.changes import IndexChanges
 from boundedcollections.files.columns import Columns
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.snapshot import IndexSnapshot
-
-
-def plant(root: Path, *paths: str) -> Path:
-    for path in paths:
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return root
 
 
 def snapshot_of(root: Path) -> IndexSnapshot:

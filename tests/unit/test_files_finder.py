@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
+from trees import plant
 
 from boundedcollections.files.finder import FileFinder
 from boundedcollections.files.index import ReplaceOnIndex
@@ -24,11 +25,7 @@ PATHS = [
 
 @pytest.fixture
 def index(tmp_path: Path) -> ReplaceOnIndex:
-    for path in PATHS:
-        file = tmp_path / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    index = ReplaceOnIndex(tmp_path)
+    index = ReplaceOnIndex(plant(tmp_path, *PATHS))
     index.index()
     return index
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from interruptions import interrupted_everywhere
+from trees import plant
 
 from boundedcollections import KiB
 from boundedcollections.files import refresh as refresh_module
@@ -21,14 +22,6 @@ from boundedcollections.files.tree import Folder
 
 TICK_SECONDS = 0.03
 """The times of files move on in steps; no step is longer."""
-
-
-def plant(root: Path, *paths: str) -> Path:
-    for path in paths:
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return root
 
 
 class Settled(ReplaceOnIndex):

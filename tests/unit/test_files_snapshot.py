@@ -4,17 +4,14 @@ from pathlib import Path
 from sys import getsizeof
 
 import pytest
+from trees import plant
 
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.snapshot import IndexSnapshot
 
 
 def snapshot_of(root: Path, paths: Iterable[str]) -> IndexSnapshot:
-    for path in paths:
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    index = ReplaceOnIndex(root)
+    index = ReplaceOnIndex(plant(root, *paths))
     index.index()
     return index.snapshot()
 

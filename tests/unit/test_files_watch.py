@@ -6,31 +6,17 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from trees import plant, until
 
 from boundedcollections.files import background
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.watch import Watcher
 
 ADDED, MODIFIED, DELETED = 1, 2, 3
-
-
-def plant(root: Path, *paths: str) -> Path:
-    for path in paths:
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return root
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.001)
 
 
 class FakeWatchfiles(types.ModuleType):
