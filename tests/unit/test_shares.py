@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from boundedcollections.memory.budget import MemoryBudget
 from boundedcollections.memory.policy import Level, Plan
+from boundedcollections.memory.shares import Shares
 from boundedcollections.testing import FakeClock
 
 PLAN: dict[str, Any] = {
@@ -85,6 +86,10 @@ def hold_much_less(shared: Shared) -> None:
     shared.busy[0].held //= 2
 
 
+def hold_a_little_less_than_what_it_may_grow_from(shared: Shared) -> None:
+    shared.busy[0].held = 430  # a sixteenth more, and the first step, are less than its target
+
+
 def hold_more_than_allowed(shared: Shared) -> None:
     shared.busy[0].held += 1
 
@@ -117,6 +122,7 @@ def a_member_that_fails(shared: Shared) -> None:
     "change",
     [
         hold_much_less,
+        hold_a_little_less_than_what_it_may_grow_from,
         hold_more_than_allowed,
         idle_no_more,
         idle_and_asking,
@@ -150,6 +156,16 @@ def test_who_is_short_already_does_not_get_more_by_asking(shared: Shared) -> Non
     shared.clock.advance(2)
     shared.accounts[0].press(100)
     assert shared.budget._shares.changes == before + 1
+
+
+def test_who_presses_again_within_a_second_is_not_looked_at(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.clock.advance(2)
+    shared.accounts[0].press(100)
+    monkeypatch.setattr(Shares, "serve", lambda _: pytest.fail("it has been served"))
+    shared.clock.advance(0.9)
+    shared.accounts[1].press(100)
 
 
 def test_who_asks_and_is_not_short_is_looked_at_again_until_that_is_forgotten(
@@ -198,7 +214,7 @@ def test_who_joins_while_the_dead_are_forgotten_is_not_forgotten(shared: Shared)
     assert shared.budget._shares.living() == (*shared.accounts[:2], *joined)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine everything is
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine everything is
 @given(
     members=st.lists(
         st.tuples(
