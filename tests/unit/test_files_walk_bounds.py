@@ -1,15 +1,31 @@
 import gc
 import os
+import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
 from trees import plant
-from walks import Counting, bounds, paths, walk
+from walks import Counting, Listing, bounds, paths, walk
 
 from boundedcollections import Closed
+from boundedcollections.files.builder import TreeBuilder
+from boundedcollections.files.gitignore import IgnoreRules
+from boundedcollections.files.tree import BLOCK_BYTES, STAMP_BYTES
 from boundedcollections.files.walk import Walk
 from boundedcollections.testing import FakeClock
+
+
+class Backwards(Listing):
+    """The entries of a folder, the last name first."""
+
+    def __init__(self, entries: "os._ScandirIterator[str]") -> None:
+        with entries:
+            names = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        super().__init__(None, iter(names))
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 class TestBounds:
@@ -146,3 +162,50 @@ class TestBounds:
         answers = iter([False, True])
         with pytest.raises(Closed, match="stopped"):
             walk(plant(tmp_path, "a/b"), is_stopped=lambda: next(answers))
+
+    def test_folders_are_kept_in_order_however_they_are_listed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plant(tmp_path, *(f"{n}/x" for n in range(9)))
+        scandir = os.scandir
+        monkeypatch.setattr(os, "scandir", lambda path: Backwards(scandir(path)))
+        assert paths(walk(tmp_path, max_directories=4)) == ["0/x", "1/x", "2/x"]
+
+    def test_rules_without_room_end_the_walk(self, tmp_path: Path) -> None:
+        plant(tmp_path, "a", "b.log")
+        (tmp_path / ".gitignore").write_text("*.log\n")
+        found = walk(tmp_path, max_bytes=4_000)
+        assert (paths(found), found.truncated) == ([], ("max_bytes",))
+
+    def test_ignored_files_are_remembered_as_far_as_there_is_room(self, tmp_path: Path) -> None:
+        plant(tmp_path, *(f"{n:02}.log" for n in range(60)))
+        (tmp_path / ".gitignore").write_text("*.log\n")
+        rules = IgnoreRules(b"*.log\n").bytes
+        found = walk(tmp_path, max_bytes=rules + 4_000)
+        assert 5 < len(found.ignored) < 60
+        assert list(found.ignored) == [f"{n:02}.log" for n in range(len(found.ignored))]
+
+    def test_stamps_are_counted_before_they_are_taken(self, tmp_path: Path) -> None:
+        plant(tmp_path, *(f"{n}/x" for n in range(9)))
+        plain, stamped = (
+            Walk(
+                str(tmp_path),
+                bounds(),
+                skip=frozenset(),
+                use_gitignore=False,
+                clock=time.monotonic,
+                is_stopped=lambda: False,
+                takes_stamps=takes_stamps,
+            )
+            for takes_stamps in (False, True)
+        )
+        plain.run()
+        stamped.run()
+        assert stamped.bytes - plain.bytes == 9 * STAMP_BYTES
+
+    def test_a_name_that_fits_exactly_is_kept(self, tmp_path: Path) -> None:
+        plant(tmp_path, "a", "b")
+        empty = TreeBuilder(bounds(), takes_stamps=False).bytes
+        room = empty + BLOCK_BYTES + len(b"\0a")
+        assert paths(walk(tmp_path, max_bytes=room)) == ["a"]
+        assert paths(walk(tmp_path, max_bytes=room - 1)) == []
