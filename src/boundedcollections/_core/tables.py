@@ -7,6 +7,7 @@ still exists. A bound that is to hold at every moment has to know of the step be
 The rules are those of CPython's ``Objects/dictobject.c``, the same from 3.11 on: a table has a
 power of two of slots, of which two thirds can be used; an insert uses one up, and a deletion does
 not give it back; the insert that finds none left makes a table for three times the entries held.
+How that is rounded for one or two entries has changed once, so it is tried.
 """
 
 import struct
@@ -109,11 +110,25 @@ def slots_for(entries: int) -> int:
     """
     Return how many slots CPython gives a new table for so many entries.
 
-    >>> [slots_for(entries) for entries in (0, 3, 9, 27)]
-    [8, 16, 16, 32]
+    >>> [slots_for(entries) for entries in (0, 9, 27)]
+    [8, 16, 32]
     """
-    return 1 << (((entries | _LEAST_SLOTS) - 1) | (_LEAST_SLOTS - 1)).bit_length()
+    least = max(entries, _LEAST_SLOTS) if _ROUNDS_EXACTLY else entries | _LEAST_SLOTS
+    return 1 << ((least - 1) | (_LEAST_SLOTS - 1)).bit_length()
 
 
 def _usable(slots: int) -> int:
     return (slots << 1) // 3
+
+
+def _rounds_exactly() -> bool:
+    """Whether a table for two entries gets 8 slots, as from 3.14 on, and not 16."""
+    table = {number: number for number in range(_usable(_LEAST_SLOTS))}
+    full = table.__sizeof__()
+    while len(table) > 2:  # noqa: PLR2004  # for which the two rules differ
+        table.popitem()
+    table[-1] = -1
+    return table.__sizeof__() == full
+
+
+_ROUNDS_EXACTLY = _rounds_exactly()
