@@ -5,6 +5,8 @@ import pytest
 from caches import Cache, filled, recorder
 
 from boundedcollections import RemovalCause, SizeAwareLRU, Tally, TooLarge, deep_size, footprint
+from boundedcollections.memory.account import Account
+from boundedcollections.memory.budget import MemoryBudget
 
 SIZE, COUNT, REPLACED = RemovalCause.SIZE, RemovalCause.COUNT, RemovalCause.REPLACED
 
@@ -240,3 +242,32 @@ class TestResize:
         with pytest.raises(TypeError, match="at least one"):
             cache.resize()
         assert len(cache) == 2
+
+
+WRITES: dict[str, Callable[[Cache], object]] = {
+    "put": lambda cache: cache.put(9, "cccc"),
+    "setdefault": lambda cache: cache.setdefault(9, "cccc"),
+    "load": lambda cache: cache.get_or_load(9, lambda _: "cccc"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+class TestTarget:
+    def test_a_write_brings_what_is_held_down_to_the_target(
+        self, write: Callable[[Cache], object]
+    ) -> None:
+        cache = filled("aaa", "bbb", "cc", budget=MemoryBudget(max_bytes=100))
+        cache._aim(5)
+        write(cache)
+        assert dict(cache) == {9: "cccc"}
+
+    def test_a_write_that_the_target_is_in_the_way_of_says_so(
+        self, write: Callable[[Cache], object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache = filled("aa", budget=MemoryBudget(max_bytes=100))
+        said: list[int] = []
+        monkeypatch.setattr(Account, "press", lambda _, size: said.append(size))
+        cache._aim(5)
+        assert not cache._shed()
+        write(cache)
+        assert said == [4]

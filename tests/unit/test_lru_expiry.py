@@ -150,6 +150,12 @@ class TestPerEntry:
         with pytest.raises(KeyError, match="nothing"):
             cache.expires_in("nothing")
 
+    def test_what_expires_while_it_is_asked_for_has_no_time_left(self) -> None:
+        readings = iter([0.0, 9.5, 10.5, 10.5])
+        cache = expiring(lambda: next(readings))
+        cache["k"] = "v"
+        assert cache.expires_in("k") == 0
+
     def test_measuring_again_keeps_the_deadline(self, clock: FakeClock) -> None:
         cache = expiring(clock)
         cache["k"] = [1]
