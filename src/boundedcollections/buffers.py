@@ -3,7 +3,7 @@ A bounded number of buffers of one size, lent to whoever reads into them.
 
 A program that reads from a thousand places at once, each into a buffer of its own, has a
 thousand buffers. `BufferPool` lends a fixed number of them in turn. Its worth is the bound and
-not the speed: a new buffer of 64 KiB costs about as much as a lease.
+not the speed: up to some hundred KiB, a lease costs more than a new buffer.
 """
 
 import sys
