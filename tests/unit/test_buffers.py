@@ -386,6 +386,12 @@ class TestBudgets:
         assert pool.current_bytes == 300
         assert not pool._shed()
 
+    def test_who_is_asked_to_shed_within_its_target_keeps_its_idle_buffers(self) -> None:
+        pool = pool_of(4, budget=MemoryBudget(max_bytes=1_000))
+        pool.acquire_nowait().release()
+        assert not pool._shed()
+        assert pool.statistics().idle == 1
+
     def test_one_buffer_can_always_be_had(self) -> None:
         budget = MemoryBudget(max_bytes=250)
         pool = pool_of(10, buffer_bytes=100, budget=budget)

@@ -166,6 +166,14 @@ class TestProbes:
         world.monitor.tick()
         assert caplog.text.count("cannot measure") == 2
 
+    def test_while_the_probe_fails_nothing_is_reclaimed(self, world: World) -> None:
+        world.probe.use(900)
+        world.monitor.tick()
+        assert (world.acts.collected, world.acts.trimmed) == (1, 1)
+        world.probe.error = OSError("gone")
+        world.pass_seconds(60)
+        assert (world.acts.collected, world.acts.trimmed) == (1, 1)
+
     def test_a_probe_that_fails_between_look_and_trim_leaves_that_undone(
         self, world: World
     ) -> None:

@@ -62,9 +62,13 @@ class TestThread:
         assert closed.wait(30)
         assert not monitor.statistics().running
 
-    def test_closing_does_not_wait_for_the_end_of_a_pause(self) -> None:
+    def test_closing_does_not_wait_for_the_end_of_a_pause(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(watch, "LOOK_SECONDS", 1_000.0)
+        config = PolicyConfig(slowest_seconds=1_000)
         probe = FakeProbe()
-        monitor = MemoryMonitor(MemoryBudget(max_bytes=LIMIT), probe=probe)
+        monitor = MemoryMonitor(MemoryBudget(max_bytes=LIMIT), probe=probe, config=config)
         monitor.start()
         while not monitor.statistics().looks:
             time.sleep(0.001)
@@ -406,6 +410,17 @@ def test_what_a_forked_child_does_first_is_to_forget_who_watched() -> None:
     monitor._end(runner)
     assert monitor.statistics().running
     monitor.close()
+
+
+def test_closing_again_is_nothing_to_the_monitor_that_came_after() -> None:
+    budget, probe = MemoryBudget(max_bytes=LIMIT), FakeProbe()
+    first, second = (MemoryMonitor(budget, probe=probe) for _ in range(2))
+    first.close()
+    probe.use(990)
+    second.look()
+    first.close()
+    assert budget.level is Level.CRITICAL
+    second.close()
 
 
 def test_closed_in_the_middle_of_a_look_the_probe_stays_open_until_its_end(

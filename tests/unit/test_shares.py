@@ -158,6 +158,36 @@ def test_who_is_short_already_does_not_get_more_by_asking(shared: Shared) -> Non
     assert shared.budget._shares.changes == before + 1
 
 
+def test_a_target_that_was_not_taken_is_told_again_when_somebody_presses(shared: Shared) -> None:
+    class Deaf(Holder):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "target_bytes" and self.__dict__.get("deaf"):
+                raise ValueError("boom")
+            super().__setattr__(name, value)
+
+    deaf = Deaf()
+    shared.accounts.append(shared.budget.join(deaf))
+    for member in shared.busy:
+        member.held = member.target_bytes
+    deaf.__dict__["deaf"] = True
+    shared.plan(target_bytes=900)
+    deaf.__dict__["deaf"] = False
+    shared.clock.advance(2)
+    shared.accounts[0].press(1)
+    assert deaf.target_bytes == shared.accounts[3].target_bytes
+
+
+def test_targets_that_might_not_rise_rise_as_soon_as_they_may(shared: Shared) -> None:
+    shared.plan(target_bytes=980)
+    for member in shared.busy:
+        member.held = member.target_bytes
+    before = shared.busy[0].target_bytes
+    shared.plan(target_bytes=1_000, grow=False)
+    assert shared.busy[0].target_bytes == before
+    shared.plan(target_bytes=1_000)
+    assert shared.busy[0].target_bytes > before
+
+
 def test_who_presses_again_within_a_second_is_not_looked_at(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +244,9 @@ def test_who_joins_while_the_dead_are_forgotten_is_not_forgotten(shared: Shared)
     assert shared.budget._shares.living() == (*shared.accounts[:2], *joined)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine everything is
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # on a busy machine everything is
 @given(
     members=st.lists(
         st.tuples(
