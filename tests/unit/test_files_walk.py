@@ -165,6 +165,13 @@ class TestIgnoreRules:
         assert found.ignored == ("a.log",)
         assert found.truncated == ()
 
+    def test_an_ignored_folder_counts_once_whatever_is_in_it(self, tmp_path: Path) -> None:
+        plant(tmp_path, "out/x", "a")
+        os.mkfifo(tmp_path / "out" / "pipe")
+        (tmp_path / ".gitignore").write_text("out/\n")
+        found = walk(tmp_path)
+        assert (found.ignored, found.skipped) == (("out/x",), 1)
+
 
 def test_a_folder_knows_its_path_and_has_no_parts_yet() -> None:
     folder = Folder("src/")
