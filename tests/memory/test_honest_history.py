@@ -7,7 +7,7 @@ import pytest
 from interruptions import interrupted_everywhere
 from memory.traced import OBJECT_BYTES, shallow, traced
 
-from boundedcollections import BoundedHistory
+from boundedcollections import BoundedHistory, TooLarge
 
 
 @pytest.mark.parametrize("max_bytes", [60_000, 1_500_000])
@@ -113,3 +113,21 @@ def test_an_item_that_uses_the_history_while_its_tables_are_copied_loses_nothing
     assert list(history) == [*range(10), -7]
     assert history.append(Meddling(3)) == 11
     history._check()
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_an_item_that_fits_but_for_the_table_is_refused_and_evicts_nothing(unique: bool) -> None:
+    history = BoundedHistory[str](max_bytes=10_000, sizeof=int, unique=unique)
+    history.append("9000")
+    with pytest.raises(TooLarge) as caught:
+        history.append("10000")
+    own_cost = caught.value.size - 10_000
+    largest = caught.value.limit - own_cost
+    assert 9_000 < largest < 10_000 - own_cost
+    assert list(history) == ["9000"]
+    with pytest.raises(TooLarge):
+        history.append(str(largest + 1))
+    assert list(history) == ["9000"]
+    history.append(str(largest))
+    assert list(history) == [str(largest)]
+    assert 9_900 < history.current_bytes <= 10_000  # a table of strings is a little smaller
