@@ -172,6 +172,9 @@ def test_a_target_that_was_not_taken_is_told_again_when_somebody_presses(shared:
     deaf.__dict__["deaf"] = True
     shared.plan(target_bytes=900)
     deaf.__dict__["deaf"] = False
+    assert deaf.target_bytes != shared.accounts[3].target_bytes
+    for member in shared.busy:
+        member.held = member.target_bytes
     shared.clock.advance(2)
     shared.accounts[0].press(1)
     assert deaf.target_bytes == shared.accounts[3].target_bytes
