@@ -59,9 +59,7 @@ class Watch(threading.Thread):
         """Wait for the tick under way, unless this is called in it; the monitor is closed by now."""
         wake_all({self: self._waiter})
         if self is not threading.current_thread():
-            with suppress(
-                RuntimeError
-            ):  # it has not been started yet, and will see that it is over
+            with suppress(RuntimeError):  # not started yet, it will see that it is over
                 self.join()
 
     def _tick(self) -> float | None:
