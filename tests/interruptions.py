@@ -15,6 +15,7 @@ that is written in Python can close this gap, so it is left out.
 import contextlib
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -22,12 +23,18 @@ from typing import Any
 
 @contextlib.contextmanager
 def untraced() -> Iterator[None]:
-    """Keep a coverage tool out: it would be struck as well, or its memory be measured."""
-    tracer = sys.gettrace()
+    """
+    Keep a coverage tool out of this thread and of those that are started meanwhile.
+
+    It would be struck as well, and might then hold its own lock forever; or its memory be measured.
+    """
+    tracer, tracer_of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
+    threading.settrace(None)
     try:
         yield
     finally:
+        threading.settrace(tracer_of_threads)
         sys.settrace(tracer)
 
 

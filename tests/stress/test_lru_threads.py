@@ -214,15 +214,17 @@ def test_exceptions_thrown_into_threads_leave_the_lock_free_and_the_totals_right
     with untraced(), switching_often():
         for worker in workers:
             worker.start()
-        while go_on():
-            for ident in list(exposed):
-                exposed.discard(ident)
-                throw(ctypes.c_ulong(ident), ctypes.py_object(Alarm))
-            time.sleep(random.uniform(1e-5, 1e-3))
-            assert cache.statistics().current_bytes <= 6_000
-        over.set()
-        for worker in workers:
-            worker.join(30)
+        try:
+            while go_on():
+                for ident in list(exposed):
+                    exposed.discard(ident)
+                    throw(ctypes.c_ulong(ident), ctypes.py_object(Alarm))
+                time.sleep(random.uniform(1e-5, 1e-3))
+                assert cache.statistics().current_bytes <= 6_000
+        finally:
+            over.set()
+            for worker in workers:
+                worker.join(30)
     assert not any(worker.is_alive() for worker in workers)
     assert struck > 10
     assert cache._lock.acquire(blocking=False)
