@@ -41,8 +41,11 @@ def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> I
 
     for cls in CHECKED:
         monkeypatch.setattr(cls, "__init__", recorded(cls))
+    frozen = gc.get_freeze_count()
     yield
     gc.collect()  # destructors of this test must not speak up in the next one
+    if gc.get_freeze_count() < frozen:  # a test of freezing has undone ours
+        gc.freeze()
     check_invariants(*(alive for ref in created if (alive := ref()) is not None))
 
 

@@ -13,6 +13,10 @@ from boundedcollections import RecursiveLoad, SizeAwareLRU
 from boundedcollections.lru import loads as loading
 
 
+class Struck(Exception):
+    """What is thrown into a thread from outside."""
+
+
 @pytest.fixture
 def cache() -> Cache:
     return SizeAwareLRU(max_bytes=10_000)
@@ -291,6 +295,48 @@ class TestAcrossLoopsAndThreads:
         assert gate.cancelled == 0
         await other
         await auntil(lambda: gate.cancelled == 1)
+
+
+class TestStruckWhileLanding:
+    """An asynchronous exception may strike before the first line of the landing of a load."""
+
+    @pytest.fixture(autouse=True)
+    def _first_landing_is_struck(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        land = loading.Loads._land
+        strikes = [Struck()]
+
+        def struck_once(*args: Any) -> None:
+            if strikes:
+                raise strikes.pop()
+            land(*args)
+
+        monkeypatch.setattr(loading.Loads, "_land", struck_once)
+
+    async def test_a_load_that_was_done_still_wakes_who_waits(self, cache: Cache) -> None:
+        gate = AsyncGate()
+        asked = asyncio.create_task(cache.aget_or_load("k", gate))
+        await gate.begun.wait()
+        load = cache._loads._flights["k"].task
+        assert load is not None
+        gate.open.set()
+        assert await asked == "value"
+        with pytest.raises(Struck):
+            await load
+
+    async def test_a_load_without_a_task_is_not_left_for_others_to_wait_for(
+        self, cache: Cache
+    ) -> None:
+        def refuse(_: Any, coroutine: Any, **__: Any) -> Any:
+            coroutine.close()
+            raise MemoryError
+
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(refuse)
+        with pytest.raises(Struck) as caught:
+            await cache.aget_or_load("k", AsyncGate())
+        loop.set_task_factory(None)
+        assert isinstance(caught.value.__context__, MemoryError)
+        assert not cache._loads._flights
 
 
 def test_the_interrupt_of_a_program_goes_through_the_loop(cache: Cache) -> None:
