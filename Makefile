@@ -37,7 +37,7 @@ chat: $(VENV)/.chat ## start the chat server; prints its address
 	PYTHONPATH=examples $(BIN)/python -m chat --port $(PORT) --root $(ROOT)
 
 test: $(VENV)/.dev ## all tests but the long ones, with the coverage gate
-	$(BIN)/python -m pytest -n logical --dist loadfile -m "not long" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" --cov --cov-report=term-missing:skip-covered
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .

@@ -24,18 +24,18 @@ def shallow(thing: object) -> int:
 @contextmanager
 def traced() -> Iterator[Callable[[], tuple[int, int]]]:
     """Yield a function that gives the bytes traced since the start, now and at their peak."""
-    gc.collect()
-    tracemalloc.start()
-    base, _ = tracemalloc.get_traced_memory()
+    with untraced():
+        gc.collect()
+        tracemalloc.start()
+        base, _ = tracemalloc.get_traced_memory()
 
-    def memory() -> tuple[int, int]:
-        _, peak = tracemalloc.get_traced_memory()
-        gc.collect()  # it empties the interpreter's lists of spare tuples, too
-        now, _ = tracemalloc.get_traced_memory()
-        return now - base, peak - base
+        def memory() -> tuple[int, int]:
+            _, peak = tracemalloc.get_traced_memory()
+            gc.collect()  # it empties the interpreter's lists of spare tuples, too
+            now, _ = tracemalloc.get_traced_memory()
+            return now - base, peak - base
 
-    try:
-        with untraced():
+        try:
             yield memory
-    finally:
-        tracemalloc.stop()
+        finally:
+            tracemalloc.stop()
