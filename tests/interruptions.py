@@ -13,6 +13,7 @@ that is written in Python can close this gap, so it is left out.
 """
 
 import contextlib
+import gc
 import inspect
 import sys
 import threading
@@ -24,16 +25,20 @@ from typing import Any
 @contextlib.contextmanager
 def untraced() -> Iterator[None]:
     """
-    Keep a coverage tool out of this thread and of those that are started meanwhile.
+    Keep test tools out of this thread and of those that are started meanwhile.
 
-    It would be struck as well, and might then hold its own lock forever; or its memory be measured.
+    They would be struck as well: coverage might then hold its own lock forever, and what is raised
+    in hypothesis's watch over the collector nobody can catch. Or their memory would be measured.
     """
     tracer, tracer_of_threads = sys.gettrace(), threading.gettrace()
+    watching_the_collector = gc.callbacks[:]
     sys.settrace(None)
     threading.settrace(None)
+    gc.callbacks.clear()
     try:
         yield
     finally:
+        gc.callbacks[:] = watching_the_collector
         threading.settrace(tracer_of_threads)
         sys.settrace(tracer)
 
