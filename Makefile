@@ -36,8 +36,10 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.python
 chat: $(VENV)/.chat ## start the chat server; prints its address
 	PYTHONPATH=examples $(BIN)/python -m chat --port $(PORT) --root $(ROOT)
 
+# A test worker is told its next tests by a thread, 16 at a time: the numbers of a thousand would
+# show up in what tests trace.
 test: $(VENV)/.dev ## all tests but the long ones, with the coverage gate
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 4 --maxschedchunk 16 -m "not long" --cov --cov-report=term-missing:skip-covered
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .
