@@ -118,12 +118,90 @@ def test_the_target_falls_at_once_and_rises_slowly_in_calm() -> None:
     for _ in range(8):
         plan = watcher.see(340, claimed=340)
     assert plan.level is Level.NORMAL
-    targets = [watcher.see(340, claimed=340).target_bytes for _ in range(60)]
-    assert targets[-1] == 730 - 280, "the peak may come back without another level"
-    targets = [watcher.see(340, claimed=340).target_bytes for _ in range(700)]
+    targets = [watcher.see(340, claimed=340).target_bytes for _ in range(800)]
     rises = [after - before for before, after in itertools.pairwise(targets)]
     assert set(rises) <= set(range(21))
     assert targets[-1] == 700
+
+
+def peak(watcher: Watcher, size: int, *, seconds: int = 10) -> set[Level]:
+    """Let the rest use `size` for a while beside all that the collections may; return the levels."""
+    plans = []
+    for _ in range(seconds):
+        claimed = watcher.state.target_bytes or 0
+        plans.append(watcher.see(size + claimed, claimed=claimed))
+    return {plan.level for plan in plans}
+
+
+def calm(watcher: Watcher, seconds: int) -> list[int]:
+    """Let nothing be used but for the collections, and return their targets meanwhile."""
+    targets = []
+    for _ in range(seconds):
+        claimed = watcher.state.target_bytes or 0
+        targets.append(watcher.see(claimed, claimed=claimed).target_bytes)
+    return targets
+
+
+def test_a_peak_that_was_seen_once_is_left_room_for_below_critical() -> None:
+    watcher = Watcher()
+    assert calm(watcher, 5)[-1] == 700
+    assert Level.CRITICAL in peak(watcher, 280)
+    assert calm(watcher, 100)[-1] == 910 - 280
+    assert peak(watcher, 280) == {Level.HIGH, Level.NORMAL}
+
+
+def test_a_peak_that_was_seen_twice_is_left_room_for_below_elevated() -> None:
+    watcher = Watcher()
+    for _ in range(2):
+        calm(watcher, 110)
+        peak(watcher, 280)
+    assert calm(watcher, 110)[-1] == 730 - 280
+    assert peak(watcher, 280) == {Level.NORMAL}
+
+
+def test_a_long_peak_is_not_taken_for_two() -> None:
+    watcher = Watcher()
+    calm(watcher, 5)
+    peak(watcher, 280, seconds=100)
+    assert calm(watcher, 100)[-1] == 910 - 280
+
+
+def test_a_peak_that_finds_its_room_is_expected_all_the_longer() -> None:
+    watcher = Watcher()
+    for _ in range(2):
+        calm(watcher, 140)
+        peak(watcher, 280)
+    levels = set()
+    for _ in range(30):
+        calm(watcher, 140)
+        levels |= peak(watcher, 280)
+    assert levels == {Level.NORMAL}
+
+
+def test_a_peak_that_does_not_come_back_is_forgotten() -> None:
+    watcher = Watcher()
+    calm(watcher, 5)
+    peak(watcher, 280)
+    assert calm(watcher, 590)[-1] == 910 - 280
+    assert calm(watcher, 100)[-1] == pytest.approx(700, abs=1)
+
+
+def test_the_smaller_of_two_peaks_is_expected_on_when_the_larger_is_forgotten() -> None:
+    watcher = Watcher()
+    calm(watcher, 5)
+    peak(watcher, 400)
+    calm(watcher, 50)
+    peak(watcher, 280)
+    targets = [target for target, same in itertools.groupby(calm(watcher, 700)) if len([*same]) > 9]
+    assert targets == [910 - 400, 910 - 280, pytest.approx(700, abs=1)]
+
+
+def test_what_comes_now_is_left_room_for_at_once() -> None:
+    watcher = Watcher()
+    watcher.see(490, claimed=490)
+    plan = watcher.see(490 + 250, claimed=490)
+    assert plan.level is Level.NORMAL
+    assert plan.target_bytes == 730 - 250
 
 
 def test_the_target_does_not_rise_above_normal() -> None:

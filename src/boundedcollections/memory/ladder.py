@@ -65,8 +65,7 @@ class PolicyConfig:
         noise: changes of the use by less than this fraction of the limit change no target.
         memory_seconds: the time in which what was learned fades: the use beside the collections
             in calm, and the speed of growth.
-        peak_seconds: how long, at least, a peak of that use under pressure is expected to come
-            back.
+        peak_seconds: how long, at least, a peak of that use is expected to come back.
         kept_seconds: the time in which the belief fades that the allocator has kept what was
             freed: by then it has been trimmed, or something else has taken the place.
         settled_seconds: where nothing has moved for so long, however high the use, only the least
@@ -93,7 +92,7 @@ class PolicyConfig:
     rise_per_second: float = 0.02
     noise: float = 0.01
     memory_seconds: float = 15.0
-    peak_seconds: float = 300.0
+    peak_seconds: float = 600.0
     kept_seconds: float = 120.0
     settled_seconds: float = 300.0
     stalled_percent: float = 10.0

@@ -9,11 +9,18 @@ slowly, and only in calm. A threshold that is also the point of return flaps; he
 an exit of its own, and is left only after some seconds beyond it.
 """
 
-import math
-from dataclasses import dataclass
 from typing import Final
 
 from boundedcollections.memory.ladder import LADDER, ONE_GIB_SERVICE, Level, PolicyConfig, Step
+from boundedcollections.memory.learning import (
+    learn_growth,
+    learn_peaks,
+    learn_settled,
+    learn_touched,
+    learn_usual,
+    others_of,
+)
+from boundedcollections.memory.plans import Plan, PolicyState, Sample, Span
 
 __all__ = [
     "LADDER",
@@ -27,112 +34,7 @@ __all__ = [
     "decide",
 ]
 
-
 _LEVELS: Final = tuple(Level)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """
-    What was measured at one moment.
-
-    Attributes:
-        time_seconds: when, by a clock that does not go back.
-        used_bytes: the memory of the process, or of its control group without the page cache,
-            whichever is more.
-        limit_bytes: what `used_bytes` should stay below.
-        claimed_bytes: what all collections hold together, by their own books.
-        reserved_bytes: what is reserved beside the collections.
-        stalled_percent: the share of time in which some task waited for memory, of the last ten
-            seconds (``some avg10`` of Linux); 0 where nobody can tell.
-    """
-
-    time_seconds: float
-    used_bytes: int
-    limit_bytes: int
-    claimed_bytes: int
-    reserved_bytes: int = 0
-    stalled_percent: float = 0.0
-
-    @property
-    def managed_bytes(self) -> int:
-        """What the budget knows of: claims and reservations."""
-        return self.claimed_bytes + self.reserved_bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyState:
-    """
-    What `decide` has learned; it hands on a new one with each plan. Begin with ``PolicyState()``.
-
-    Attributes:
-        time_seconds: when the last sample was taken; None before the first.
-        used_bytes: the use it found.
-        generation: the number of the last plan.
-        level: its level.
-        calm_since: since when a lower level has been enough; None if it is not.
-        target_bytes: its target.
-        usual_bytes: what is used beside the collections, on average of the last time.
-        peaks: the most of that under pressure in the present span of time, in the one before,
-            and when the present one began; None before the first.
-        least_unmanaged_bytes: the least use ever seen beside claims and reservations.
-        touched_bytes: managed memory that has not been seen to leave the process.
-        reference_bytes: the use from which on a fall counts as memory that has left.
-        growth: the fastest growth, in bytes a second, fading with time.
-        still: since when, and at which use and managed bytes, nothing has moved; None while the
-            use is low.
-        settled_bytes: the use that is taken for granted; None if none is.
-    """
-
-    time_seconds: float | None = None
-    used_bytes: int = 0
-    generation: int = 0
-    level: Level = Level.NORMAL
-    calm_since: float | None = None
-    target_bytes: int | None = None
-    usual_bytes: float = 0.0
-    peaks: tuple[int, int, float] | None = None
-    least_unmanaged_bytes: float = math.inf
-    touched_bytes: int = 0
-    reference_bytes: float = math.inf
-    growth: float = 0.0
-    still: tuple[float, int, int] | None = None
-    settled_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """
-    What is to be done until the next sample.
-
-    Attributes:
-        generation: plans are numbered; whoever has carried one out ignores older ones.
-        level: how short memory is.
-        previous: the level of the plan before.
-        target_bytes: what all collections may hold together.
-        grow: whether the targets of collections may rise.
-        admit: whether new connections and reservations are to be let in.
-        collect: whether a garbage collection is wanted, if one is due.
-        trim: whether the allocator seems to keep so much that trimming is wanted, if it is due.
-        settled: whether the process is taken to stay as large as it is, nothing helping; worth
-            saying once.
-        unmanaged_bytes: the use beside claims, reservations and `kept_bytes`.
-        kept_bytes: what the allocator seems to keep, though the collections freed it.
-        next_seconds: when to take the next sample.
-    """
-
-    generation: int
-    level: Level
-    previous: Level
-    target_bytes: int
-    grow: bool
-    admit: bool
-    collect: bool
-    trim: bool
-    settled: bool
-    unmanaged_bytes: int
-    kept_bytes: int
-    next_seconds: float
 
 
 def decide(
@@ -156,15 +58,15 @@ def decide(
     limit, managed = sample.limit_bytes, sample.managed_bytes
     elapsed = 0.0 if state.time_seconds is None else sample.time_seconds - state.time_seconds
     elapsed = max(elapsed, 0.0)  # whatever the clock does, time does not run backwards
-    touched, reference = _learn_touched(sample, state, config, elapsed)
-    still, settled = _learn_settled(sample, state, config)
+    touched, reference = learn_touched(sample, state, config, elapsed)
+    still, settled = learn_settled(sample, state, config)
     level, calm_since = _choose_level(sample, state, config, settled)
-    usual = _learn_usual(sample, state, config, touched, elapsed)
-    peaks = _learn_peaks(sample, state, config, touched, level)
-    target = _choose_target(
-        sample, state, config, level, usual=usual, peak=max(peaks[:2]), elapsed=elapsed
-    )
-    growth = _learn_growth(sample, state, config, elapsed)
+    others = others_of(sample, touched)
+    usual = learn_usual(state, config, others, elapsed)
+    spans = learn_peaks(sample, state, config, others, level)
+    wanted = _want_target(limit, config, level, others=others, usual=usual, spans=spans)
+    target = _choose_target(sample, state, config, level, wanted=wanted, elapsed=elapsed)
+    growth = learn_growth(sample, state, config, elapsed)
     unmanaged = max(sample.used_bytes - managed, 0)
     least = min(state.least_unmanaged_bytes, unmanaged)
     most_kept = min(config.trim_bytes, config.trim_fraction * limit)
@@ -190,7 +92,7 @@ def decide(
         calm_since=calm_since,
         target_bytes=target,
         usual_bytes=usual,
-        peaks=peaks,
+        spans=spans,
         least_unmanaged_bytes=least,
         touched_bytes=touched,
         reference_bytes=reference,
@@ -199,46 +101,6 @@ def decide(
         settled_bytes=settled,
     )
     return plan, learned
-
-
-def _learn_touched(
-    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
-) -> tuple[int, float]:
-    """Tell memory that has left the process from memory that was only freed in it."""
-    used, noise = sample.used_bytes, config.noise * sample.limit_bytes
-    if state.time_seconds is None:
-        return sample.managed_bytes, used
-    gone = max(state.reference_bytes - used, 0)
-    reference = min(max(state.reference_bytes, used - noise), used)
-    kept = max(min(state.touched_bytes - gone, used) - sample.managed_bytes, 0)
-    kept *= math.exp(-elapsed / config.kept_seconds)
-    return sample.managed_bytes + int(kept), reference
-
-
-def _learn_growth(
-    sample: Sample, state: PolicyState, config: PolicyConfig, elapsed: float
-) -> float:
-    """Return the fastest growth of the last time, in bytes a second."""
-    rate = (sample.used_bytes - state.used_bytes) / elapsed if elapsed else 0.0
-    return max(rate, state.growth * math.exp(-elapsed / config.memory_seconds))
-
-
-def _learn_settled(
-    sample: Sample, state: PolicyState, config: PolicyConfig
-) -> tuple[tuple[float, int, int] | None, int | None]:
-    """See whether the use stays high, although everything that can be done has been done."""
-    now, used, managed = sample.time_seconds, sample.used_bytes, sample.managed_bytes
-    noise = config.noise * sample.limit_bytes
-    still, settled = state.still, state.settled_bytes
-    if used <= config.high.leave * sample.limit_bytes:
-        return None, None
-    if settled is not None and used > settled + noise:
-        settled = None
-    if still is None or abs(used - still[1]) > noise or abs(managed - still[2]) > noise:
-        still = now, used, managed
-    elif now - still[0] >= config.settled_seconds and settled is None:
-        settled = used
-    return still, settled
 
 
 def _choose_level(
@@ -284,38 +146,30 @@ def _held(sample: Sample, state: PolicyState, config: PolicyConfig, pressing: in
     return _LEVELS[at]
 
 
-def _others(sample: Sample, touched: int) -> int:
-    """Return what is used beside the collections."""
-    return max(sample.used_bytes - touched, 0) + sample.reserved_bytes
-
-
-def _learn_usual(
-    sample: Sample, state: PolicyState, config: PolicyConfig, touched: int, elapsed: float
-) -> float:
-    """Return what is used beside the collections on average, of late."""
-    others = _others(sample, touched)
-    if state.time_seconds is None:
-        return others
-    fresh = -math.expm1(-elapsed / config.memory_seconds)
-    return state.usual_bytes + fresh * (others - state.usual_bytes)
-
-
-def _learn_peaks(
-    sample: Sample, state: PolicyState, config: PolicyConfig, touched: int, level: Level
-) -> tuple[int, int, float]:
+def _want_target(
+    limit: int,
+    config: PolicyConfig,
+    level: Level,
+    *,
+    others: int,
+    usual: float,
+    spans: tuple[Span, ...],
+) -> int:
     """
-    Remember the most that was used beside the collections under pressure.
+    Return what the collections may hold beside what is there, and beside what may come.
 
-    A peak that has brought pressure is expected to come back. It is kept in mind for one to two
-    spans of `peak_seconds`, so that room is left for it, and the next one brings none.
+    A peak that was seen once must not bring refusals when it comes again; one that was seen
+    twice comes all the time, and must not change the level at all.
     """
-    now = sample.time_seconds
-    peak, before, since = state.peaks or (0, 0, now)
-    if not 0 <= now - since < config.peak_seconds:
-        peak, before, since = 0, peak, now
+    aim = config.steps[level].goal * limit
     if level is not Level.NORMAL:
-        peak = max(peak, _others(sample, touched))
-    return peak, before, since
+        return int(max(aim - max(usual, others), 0))
+    once = max([span.peak_bytes for span in spans])
+    always = max([others, *[span.again_bytes for span in spans]])
+    noise = 2 * config.noise
+    to_critical = (config.critical.enter - noise) * limit - once
+    to_elevated = (config.elevated.enter - noise) * limit - always
+    return int(max(min(aim - usual, to_critical, to_elevated), 0))
 
 
 def _choose_target(
@@ -324,21 +178,14 @@ def _choose_target(
     config: PolicyConfig,
     level: Level,
     *,
-    usual: float,
-    peak: int,
+    wanted: int,
     elapsed: float,
 ) -> int:
     """Let the target fall at once, and rise slowly in calm; noise does not move it."""
     limit = sample.limit_bytes
-    aim = config.steps[level].goal * limit
-    if level is Level.NORMAL:  # the next peak may fill the room up to the next level
-        line = (config.elevated.enter - 2 * config.noise) * limit
-        wanted = int(max(min(aim - usual, line - peak), 0))
-    else:
-        wanted = int(max(aim - max(usual, peak), 0))
     if state.target_bytes is None:
         return wanted
-    target = min(state.target_bytes, int(aim))
+    target = min(state.target_bytes, int(config.steps[level].goal * limit))
     if wanted < target - config.noise * limit:
         return wanted
     if level is Level.NORMAL and wanted > target:
