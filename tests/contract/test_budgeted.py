@@ -4,6 +4,7 @@ import copy
 import gc
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from interruptions import interrupted_everywhere
 from boundedcollections import (
     BoundedHistory,
     Broadcast,
+    BufferPool,
     DropOldestChannel,
     RemovalCause,
     ReplaceOnIndex,
@@ -103,6 +105,24 @@ def test_it_claims_what_it_holds(make: Make, budget: MemoryBudget) -> None:
     assert account(budget).max_bytes == 1_000 * KiB
     fill(collection, 20)
     assert budget.claimed_bytes == collection.current_bytes > 20 * (ITEM - 100)
+
+
+def make_pool(**settings: Any) -> BufferPool:
+    return BufferPool(max_buffers=100, buffer_bytes=10 * KiB, **settings)
+
+
+@pytest.mark.parametrize("make", [*STORES, *STREAMS, make_pool, partial(ReplaceOnIndex, ".")])
+def test_every_member_shares_by_weight_and_keeps_its_floor(
+    make: Make, budget: MemoryBudget
+) -> None:
+    rival = make_lru(budget=budget)
+    collection = make(budget=budget, floor_bytes=80 * KiB, weight=3.0, name="it")
+    its = budget.statistics().members[1]
+    assert (its.name, its.floor_bytes, its.weight) == ("it", 80 * KiB, 3.0)
+    assert its.target_bytes == pytest.approx(750 * KiB, rel=0.02), "three parts of four"
+    with budget.reserve(900 * KiB):
+        assert budget.statistics().members[1].target_bytes >= 80 * KiB
+    del rival, collection
 
 
 @every
