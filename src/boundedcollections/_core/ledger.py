@@ -232,8 +232,7 @@ class Ledger:
         """Count an item that alone exceeds the bound (or `limit`), and return the error to raise."""
         self.rejected += 1
         limit = int(self.byte_limit) if limit is None else limit
-        held_down = ", held down by its budget," if self.byte_goal < self._max_bytes else ""
-        return TooLarge(self._where + held_down, size=size, limit=max(limit, 0))
+        return refusal(self._where, size, limit, self.byte_goal < self._max_bytes)
 
     def follow(self) -> bool:
         """Bring the limit as near to the target as what is held allows; say whether it is there."""
@@ -275,15 +274,12 @@ class Ledger:
             self.peak_bytes = self.bytes
 
     def __str__(self) -> str:
-        parts = [
-            f"{unit}={held}/{limit}"
-            for unit, held, limit in (
-                ("items", self.items, self.max_items),
-                ("bytes", self.bytes, self.max_bytes),
-            )
-            if limit is not None
-        ]
-        return " ".join(parts) or f"items={self.items}"
+        return fullness(
+            items=self.items,
+            max_items=self.max_items,
+            held_bytes=self.bytes,
+            max_bytes=self.max_bytes,
+        )
 
     def check(self, items: int, size: int) -> None:
         """Assert that the books equal what the owner counted, and keep every bound."""
@@ -295,6 +291,20 @@ class Ledger:
         assert self.byte_goal <= self.byte_limit <= self._max_bytes
         assert self._accepted_items == items + sum(t[0] for t in self._tallies.values())
         assert self._accepted_bytes == size + sum(t[1] for t in self._tallies.values())
+
+
+def refusal(where: str, size: int, limit: int, held_down: bool, /) -> TooLarge:
+    """Return the error for an item above a limit, which a budget may hold down for the moment."""
+    if held_down:
+        where += ", held down by its budget,"
+    return TooLarge(where, size=size, limit=max(limit, 0))
+
+
+def fullness(*, items: int, max_items: int | None, held_bytes: int, max_bytes: int | None) -> str:
+    """Say how full a collection is, for its ``repr``."""
+    figures = (("items", items, max_items), ("bytes", held_bytes, max_bytes))
+    parts = [f"{unit}={held}/{limit}" for unit, held, limit in figures if limit is not None]
+    return " ".join(parts) or f"items={items}"
 
 
 def _limit(name: str, value: int | None) -> float:

@@ -68,7 +68,14 @@ def charge(of_key: int, of_value: int, *, expires: bool = False) -> int:
     return size if size <= LARGEST_SHARED_INT else size + INT_BYTES
 
 
-def check_room(max_bytes: int) -> None:
+def measured(size: int, *, expires: bool) -> int:
+    """Return how much of a `charge` is that of key and value."""
+    if size > LARGEST_SHARED_INT:
+        size -= INT_BYTES
+    return size - ENTRY_BYTES - (DEADLINE_BYTES if expires else 0)
+
+
+def check_room(max_bytes: int, *, least: int) -> None:
     """
     Refuse a bound that not even one entry fits into.
 
@@ -76,6 +83,5 @@ def check_room(max_bytes: int) -> None:
         TypeError: it is not an integer.
         ValueError: it is too small, with the figure that it has to be.
     """
-    least = charge(0, 0, expires=True)
     if positive_int("max_bytes", max_bytes) < least:
         raise ValueError(f"max_bytes must be at least {least}, for one entry, got {max_bytes}")

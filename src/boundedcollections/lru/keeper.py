@@ -1,13 +1,15 @@
-"""What a cache decides about its entries: their sizes, their bounds, their time."""
+"""The structure in Python: how entries are measured, how long they live, and what a hit is."""
 
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar, cast, overload
 
 from boundedcollections._core.errors import TooLarge
-from boundedcollections._core.events import Departures, RemovalCause
+from boundedcollections._core.events import Departures, Notifier, RemovalCause
+from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.steps import HAS_GIL
-from boundedcollections._core.units import at_least_one, positive_int, positive_seconds
-from boundedcollections.lru.entries import Entry, charge, check_room
+from boundedcollections.lru.entries import GONE, Entry, charge, measured
 from boundedcollections.lru.recency import Recency
 
 K = TypeVar("K")
@@ -29,36 +31,48 @@ class Keeper(Recency[K, V]):
     _sizeof: Callable[[Any], int]
     _ttl_seconds: float | None
 
-    @property
-    def max_bytes(self) -> int:
-        """The bound in bytes."""
-        return cast("int", self._ledger.max_bytes)
+    def _start(
+        self,
+        *,
+        where: str,
+        max_items: int | None,
+        max_bytes: int,
+        max_entry_bytes: int | None,
+        ttl_seconds: float | None,
+        sizeof: Callable[[Any], int],
+        clock: Callable[[], float],
+        notify: Notifier[*tuple[Any, ...]],
+    ) -> None:
+        self._ledger = Ledger(where, max_items=max_items, max_bytes=max_bytes)
+        self._max_entry_bytes = max_entry_bytes
+        self._ttl_seconds = ttl_seconds
+        self._sizeof = sizeof
+        self._clock = clock
+        self._notify = notify
+        self._lock = threading.RLock()
+        self._hits = self._misses = 0
+        self._start_empty()
 
-    @property
-    def max_items(self) -> int | None:
-        """The bound in entries, or None."""
-        return self._ledger.max_items
+    def _least_bytes(self) -> int:
+        return charge(0, 0, expires=True)
 
-    @property
-    def max_entry_bytes(self) -> int:
-        """The bound of one entry, in bytes."""
-        return self._entry_limit()
-
-    @property
-    def ttl_seconds(self) -> float | None:
-        """How long an entry may be held, in seconds, unless `put` says otherwise; or None."""
-        return self._ttl_seconds
-
-    @property
-    def current_bytes(self) -> int:
-        """The bytes held: keys, values, and what the cache itself spends on them."""
+    def __len__(self) -> int:
         self._purge()
-        return self._ledger.bytes
+        return self._ledger.items
 
-    @property
-    def peak_bytes(self) -> int:
-        """The most bytes ever held."""
-        return self._ledger.peak_bytes
+    def __contains__(self, key: object) -> bool:
+        return self._find_alive(cast("K", key)) is not None
+
+    def __getitem__(self, key: K) -> V:
+        value = self.get(key, GONE)
+        if value is GONE:
+            raise KeyError(key)
+        return cast("V", value)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        refusal = self._put(key, value, self._ttl_seconds)
+        if refusal is not None:
+            raise refusal
 
     @overload
     def get(self, key: K, default: None = None, /) -> V | None: ...
@@ -114,158 +128,20 @@ class Keeper(Recency[K, V]):
         >>> SizeAwareLRU({"a": 1}, max_bytes=1_000).peek("a")
         1
         """
-        entry = self._look(key)
+        entry = self._find_alive(key)
         return default if entry is None else entry.value
 
-    def put(self, key: K, value: V, *, ttl_seconds: float | None = None) -> bool:
+    def snapshot(self) -> tuple[tuple[K, V], ...]:
         """
-        Write `value` under `key`; return False where ``cache[key] = value`` raises `TooLarge`.
+        Return all entries of this moment as pairs, least recently used first.
 
         >>> from boundedcollections import SizeAwareLRU
-        >>> cache = SizeAwareLRU(max_bytes=1_000)
-        >>> cache.put("small", "x"), cache.put("large", "x" * 1_000)
-        (True, False)
-
-        Args:
-            key: where to find it again.
-            value: what to hold.
-            ttl_seconds: how long it may be held; by default as long as the cache says.
-
-        Raises:
-            TypeError: `ttl_seconds` is not a number.
-            ValueError: `ttl_seconds` is not above 0, or not finite.
+        >>> SizeAwareLRU({"a": 1, "b": 2}, max_bytes=1_000).snapshot()
+        (('a', 1), ('b', 2))
         """
-        seconds = self._ttl_seconds if ttl_seconds is None else time_to_live(ttl_seconds)
-        return self._put(key, value, seconds) is None
+        return tuple([(entry.key, entry.value) for entry in self._in_order()])
 
-    def least_recent(self) -> tuple[K, V]:
-        """
-        Return the least recently used entry, the next to be evicted, without touching it.
-
-        >>> from boundedcollections import SizeAwareLRU
-        >>> SizeAwareLRU({"a": 1, "b": 2}, max_bytes=1_000).least_recent()
-        ('a', 1)
-
-        Raises:
-            KeyError: the cache is empty.
-        """
-        return self._end(iter)
-
-    def most_recent(self) -> tuple[K, V]:
-        """
-        Return the most recently used entry, without touching it.
-
-        >>> from boundedcollections import SizeAwareLRU
-        >>> SizeAwareLRU({"a": 1, "b": 2}, max_bytes=1_000).most_recent()
-        ('b', 2)
-
-        Raises:
-            KeyError: the cache is empty.
-        """
-        return self._end(reversed)
-
-    def remeasure(self, key: K) -> int:
-        """
-        Measure the value of `key` again, after it was changed in place; return the entry's bytes.
-
-        What no longer fits leaves: the least recently used others, or this entry itself, with the
-        cause SIZE, if it alone exceeds `max_entry_bytes`.
-
-        >>> from boundedcollections import SizeAwareLRU
-        >>> cache = SizeAwareLRU({"log": ["a"]}, max_bytes=10_000)
-        >>> before = cache.current_bytes
-        >>> cache["log"].extend("bcdefghij")
-        >>> entry_bytes = cache.remeasure("log")
-        >>> before < cache.current_bytes
-        True
-
-        Raises:
-            KeyError: there is no such key.
-        """
-        entry = self._look(key)
-        if entry is None:
-            raise KeyError(key)
-        value = entry.value
-        size = self._size_of(entry.key, value, expires=entry.deadline is not None)
-
-        def book(left: Departures) -> int:
-            while entry.size >= 0 and entry.value is value:
-                if size > self._entry_limit():
-                    self._detach(entry, RemovalCause.SIZE, left)
-                elif self._exchange(
-                    entry, Entry(entry.key, value, size, entry.deadline), None, left
-                ):
-                    return size
-            return size if entry.value is value else entry.size
-
-        return self._under_lock(book)
-
-    def expires_in(self, key: K) -> float | None:
-        """
-        Return in how many seconds the entry of `key` expires, None if never; it is not touched.
-
-        >>> from boundedcollections import SizeAwareLRU
-        >>> SizeAwareLRU({"a": 1}, max_bytes=1_000).expires_in("a")
-
-        Raises:
-            KeyError: there is no such key.
-        """
-        entry = self._look(key)
-        if entry is None:
-            raise KeyError(key)
-        deadline = entry.deadline
-        return None if deadline is None else max(deadline - self._clock(), 0.0)
-
-    def purge_expired(self) -> int:
-        """
-        Let go at once what has expired; return how many entries that were, at O(log n) for each.
-
-        Nobody needs to call this: what has expired is not found any more, and goes at the next
-        look or write. It gives memory back early where a cache may rest for long.
-
-        >>> from boundedcollections import SizeAwareLRU
-        >>> SizeAwareLRU({"a": 1}, max_bytes=1_000, ttl_seconds=60).purge_expired()
-        0
-        """
-        return self._purge()
-
-    def resize(
-        self,
-        *,
-        max_bytes: int | None = None,
-        max_items: int | None = None,
-        max_entry_bytes: int | None = None,
-    ) -> None:
-        """
-        Change the bounds that are given, and evict at once what exceeds them.
-
-        >>> from boundedcollections import SizeAwareLRU
-        >>> cache = SizeAwareLRU({"a": 1, "b": 2}, max_bytes=1_000)
-        >>> cache.resize(max_items=1)
-        >>> list(cache)
-        ['b']
-
-        Entries above a smaller `max_entry_bytes` stay until they are written again.
-
-        Raises:
-            TypeError: no bound was given, or one is not an integer.
-            ValueError: a bound is below 1; nothing was changed.
-        """
-        at_least_one(max_bytes=max_bytes, max_items=max_items, max_entry_bytes=max_entry_bytes)
-        most_for_one = entry_limit(max_entry_bytes)
-        if max_bytes is not None:
-            check_room(max_bytes)
-
-        def shrink(left: Departures) -> None:
-            self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
-            if most_for_one is not None:
-                self._max_entry_bytes = most_for_one
-            self._shrink(left)
-
-        self._under_lock(shrink)
-        self._resized()
-
-    def _put(self, key: K, value: V, seconds: float | None) -> TooLarge | None:
+    def _put(self, key: K, value: V, seconds: float | None, /) -> TooLarge | None:
         held = self._entries.get(key)
         if held is not None:  # a dict goes on holding the key it has, so that is what counts
             key = held.key
@@ -275,14 +151,10 @@ class Keeper(Recency[K, V]):
         size = charge(sizeof(key), sizeof(value), expires=True)
         return self._write(held, key, value, size, self._clock() + seconds)
 
-    def _size_of(self, key: K, value: V, *, expires: bool) -> int:
-        return charge(self._sizeof(key), self._sizeof(value), expires=expires)
-
-    def _keep(self, key: K, value: V, seconds: float | None) -> tuple[V, TooLarge | None]:
-        """Write `value` if nobody was quicker; return what is held then, or why nothing is."""
+    def _keep(self, key: K, value: V, seconds: float | None, /) -> tuple[V, TooLarge | None]:
         if seconds is None:
             seconds = self._ttl_seconds
-        size = self._size_of(key, value, expires=seconds is not None)
+        size = charge(self._sizeof(key), self._sizeof(value), expires=seconds is not None)
         deadline = None if seconds is None else self._clock() + seconds
         if self._ledger.bytes + size > self._ledger.crowded_at:
             self._press(size)
@@ -299,12 +171,21 @@ class Keeper(Recency[K, V]):
 
         return self._under_lock(store_if_missing)
 
-    def _look(self, key: K) -> Entry[K, V] | None:
+    def _restore(self, key: K, value: V, size: int, seconds: float | None, /) -> None:
+        deadline = None if seconds is None else self._clock() + seconds
+        whole = charge(size, 0, expires=seconds is not None)
+        self._under_lock(partial(self._insert, Entry(key, value, whole, deadline)))
+
+    def _find_alive(self, key: K) -> Entry[K, V] | None:
         """Return the entry of `key`, if it is held and alive, without touching it."""
         if self._deadlines is None:
             with self._lock:
                 return self._find(key)
         return self._under_lock(lambda _: self._find(key))
+
+    def _look(self, key: K, /) -> tuple[K, V, float | None] | None:
+        entry = self._find_alive(key)
+        return None if entry is None else (entry.key, entry.value, entry.deadline)
 
     def _is_alive(self, entry: Entry[K, V]) -> bool:
         deadline = entry.deadline
@@ -313,7 +194,13 @@ class Keeper(Recency[K, V]):
         self._purge()
         return False
 
-    def _end(self, look: Callable[[Any], Iterator[Entry[K, V]]]) -> tuple[K, V]:
+    def _oldest(self) -> tuple[K, V] | None:
+        return self._first(iter)
+
+    def _newest(self) -> tuple[K, V] | None:
+        return self._first(reversed)
+
+    def _first(self, look: Callable[[Any], Iterator[Entry[K, V]]]) -> tuple[K, V] | None:
         def first(_: Departures) -> Entry[K, V] | None:
             while True:
                 try:
@@ -322,22 +209,82 @@ class Keeper(Recency[K, V]):
                     continue
 
         entry = self._under_lock(first)
-        if entry is None:
-            raise self._is_empty()
-        return entry.key, entry.value
+        return None if entry is None else entry.told()
 
-    def _is_empty(self) -> KeyError:
-        return KeyError(f"{self!r} is empty")
+    def _rebook(self, key: K, value: V, deadline: float | None, /) -> int:
+        size = charge(self._sizeof(key), self._sizeof(value), expires=deadline is not None)
 
+        def book(left: Departures) -> int:
+            while (entry := self._find(key)) is not None:
+                if entry.value is not value:
+                    return entry.size  # overwritten meanwhile: that figure is newer
+                if size > self._entry_limit():
+                    self._detach(entry, RemovalCause.SIZE, left)
+                elif self._exchange(
+                    entry, Entry(entry.key, value, size, entry.deadline), None, left
+                ):
+                    break
+            return size
 
-def entry_limit(max_entry_bytes: int | None) -> int | None:
-    """Return a bound of one entry, after checking it."""
-    return None if max_entry_bytes is None else positive_int("max_entry_bytes", max_entry_bytes)
+        return self._under_lock(book)
 
+    def _take(self, key: K, otherwise: Any, /) -> Any:
+        value = self._under_lock(partial(self._take_out, key, RemovalCause.REMOVED))
+        return otherwise if value is GONE else value
 
-def time_to_live(ttl_seconds: float | None) -> float | None:
-    """Return a time that an entry may be held, after checking it."""
-    return None if ttl_seconds is None else positive_seconds("ttl_seconds", ttl_seconds)
+    def _take_oldest(self) -> tuple[K, V] | None:
+        entry = self._under_lock(partial(self._release_oldest, RemovalCause.REMOVED))
+        return None if entry is None else entry.told()
+
+    def _empty(self) -> None:
+        def empty(left: Departures) -> None:
+            for entry in list(self._order):
+                self._detach(entry, RemovalCause.CLEARED, left)
+
+        self._under_lock(empty)
+
+    def _held(self) -> tuple[tuple[K, V, int, float | None], ...]:
+        return tuple(
+            [
+                (
+                    entry.key,
+                    entry.value,
+                    measured(entry.size, expires=entry.deadline is not None),
+                    entry.deadline,
+                )
+                for entry in self._in_order()
+            ]
+        )
+
+    def _figures(self) -> dict[str, Any]:
+        self._purge()
+        ledger = self._ledger
+        with self._lock:
+            return {
+                "items": ledger.items,
+                "current_bytes": ledger.bytes,
+                "peak_items": ledger.peak_items,
+                "peak_bytes": ledger.peak_bytes,
+                "max_items": ledger.max_items,
+                "max_bytes": ledger.max_bytes,
+                "max_entry_bytes": self._entry_limit(),
+                "hits": self._hits,
+                "misses": self._misses,
+                "accepted": ledger.accepted,
+                "left": tuple(ledger.left.values()),
+                "rejected": ledger.rejected,
+            }
+
+    def _bound(
+        self, max_items: int | None, max_bytes: int | None, max_entry_bytes: int | None, /
+    ) -> None:
+        def shrink(left: Departures) -> None:
+            self._ledger.resize(max_items=max_items, max_bytes=max_bytes)
+            if max_entry_bytes is not None:
+                self._max_entry_bytes = max_entry_bytes
+            self._shrink(left)
+
+        self._under_lock(shrink)
 
 
 if not HAS_GIL:  # pragma: no cover  # free-threaded builds; the tests run both forms on every build

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
+from boundedcollections._core.units import positive_seconds
 from boundedcollections.lru.entries import GONE
-from boundedcollections.lru.keeper import Keeper, time_to_live
 from boundedcollections.lru.loads import Loads
 from boundedcollections.lru.memoized import Memoized, memoized
+from boundedcollections.lru.structure import Structure
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -15,10 +16,10 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 
-class Loader(Keeper[K, V]):
+class Loader(Structure[K, V]):
     """Loads what is missing, once at a time for each key."""
 
-    __slots__ = ("_loads",)
+    __slots__ = ()
 
     _loads: Loads[K]
 
@@ -131,3 +132,8 @@ class Loader(Keeper[K, V]):
 
     def _keep_loaded(self, key: K, seconds: float | None, value: V) -> V:
         return self._keep(key, value, seconds)[0]
+
+
+def time_to_live(ttl_seconds: float | None) -> float | None:
+    """Return a time that an entry may be held, after checking it."""
+    return None if ttl_seconds is None else positive_seconds("ttl_seconds", ttl_seconds)

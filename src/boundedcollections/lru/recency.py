@@ -152,7 +152,7 @@ class Recency(Store, Generic[K, V]):
     def _store(self, fresh: Entry[K, V], left: Departures) -> TooLarge | None:
         limit = self._max_entry_bytes
         if (limit is not None and fresh.size > limit) or fresh.size > self._ledger.byte_goal:
-            self._take(fresh.key, _REPLACED, left)  # it would be stale
+            self._take_out(fresh.key, _REPLACED, left)  # it would be stale
             return self._ledger.reject(fresh.size, limit=self._entry_limit())
         while (held := self._entries.get(fresh.key)) is not None:
             if held.key is not fresh.key:  # written since this was measured, by an equal key
@@ -257,11 +257,11 @@ class Recency(Store, Generic[K, V]):
         entry = self._entries.get(key)
         return entry if entry is not None and entry in self._order else None
 
-    def _held(self) -> list[Entry[K, V]]:
+    def _in_order(self) -> list[Entry[K, V]]:
         """Return what is held, the least recently used first."""
         return self._under_lock(lambda _: list(self._order))
 
-    def _take(self, key: K, cause: RemovalCause, left: Departures) -> V | object:
+    def _take_out(self, key: K, cause: RemovalCause, left: Departures) -> V | object:
         while (entry := self._find(key)) is not None:
             value = entry.value
             if self._detach(entry, cause, left):
