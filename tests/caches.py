@@ -1,14 +1,58 @@
-"""What tests of `SizeAwareLRU` need: caches with readable figures, and loaders that wait."""
+"""What tests of `SizeAwareLRU` need: its forms, readable figures, and loaders that wait."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar
+
+import pytest
 
 from boundedcollections import RemovalCause, SizeAwareLRU
+from boundedcollections._core.steps import HAS_GIL
+from boundedcollections.lru.keeper import Keeper
+from boundedcollections.lru.surface import Surface
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Cache = SizeAwareLRU[Any, Any]
 Left = list[tuple[object, object, RemovalCause]]
+
+
+class PlainLRU(Keeper[K, V], Surface[K, V]):
+    """The cache over the structure in Python, whether or not there is another one."""
+
+    __slots__ = ("__weakref__", "_loads")
+
+
+class LockedLRU(PlainLRU[K, V]):
+    """The same with the hits of builds without a GIL, which take the lock."""
+
+    __slots__ = ()
+    get = Keeper._get_locked  # type: ignore[assignment]
+
+
+IS_COMPILED = not issubclass(SizeAwareLRU, Keeper)
+PLAIN: dict[str, Any] = {"plain": PlainLRU, "locked": LockedLRU} if HAS_GIL else {"plain": PlainLRU}
+FORMS = {"compiled": SizeAwareLRU, **PLAIN} if IS_COMPILED else PLAIN
+"""The classes that have to behave alike, as far as this build has them."""
+
+for form in PLAIN.values():
+    form.__name__ = SizeAwareLRU.__name__  # what people and metrics are told
+
+
+def mean(form: type, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `SizeAwareLRU` mean this form of it, in a module of tests and in this one."""
+    for namespace in (module, sys.modules[__name__]):
+        monkeypatch.setattr(namespace, "SizeAwareLRU", form, raising=False)
+
+
+def holds_its_lock(cache: Any) -> bool:
+    """Say whether this thread is in the middle of a change; a compiled one is a single step."""
+    lock = getattr(cache, "_lock", None)
+    return lock is not None and lock._is_owned()
 
 
 def filled(*values: str, **settings: Any) -> Cache:
@@ -20,6 +64,17 @@ def filled(*values: str, **settings: Any) -> Cache:
     for key, value in enumerate(values):
         cache[key] = value
     return cache
+
+
+def expiring(clock: Callable[[], float], **settings: Any) -> Cache:
+    """Return a cache of which each entry weighs 1 and expires after 10 seconds."""
+    settings.setdefault("max_bytes", 100)
+    return SizeAwareLRU(
+        sizeof=lambda thing: 0 if isinstance(thing, int) else 1,
+        ttl_seconds=10,
+        clock=clock,
+        **settings,
+    )
 
 
 def recorder() -> tuple[Left, Callable[[object, object, RemovalCause], None]]:

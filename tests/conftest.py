@@ -4,20 +4,22 @@ import gc
 import weakref
 from collections.abc import Iterator
 
+import caches
 import pytest
 from streams import BUILDS, RECEIVES, STREAMS, Receive, Stream, make_weightless, pretend
 
 import boundedcollections
-from boundedcollections import BoundedHistory, SizeAwareLRU
+from boundedcollections import BoundedHistory
 from boundedcollections.history import entries as entries_of_histories
 from boundedcollections.lru import entries
+from boundedcollections.lru.keeper import Keeper
 from boundedcollections.testing import Checkable, check_invariants
 
 CHECKED = tuple(
     cls
     for name in boundedcollections.__all__
     if isinstance(cls := getattr(boundedcollections, name), type) and hasattr(cls, "_check")
-)
+) + (caches.PlainLRU,)
 
 
 def pytest_collection_finish() -> None:
@@ -50,15 +52,35 @@ def _every_collection_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
+def weightless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Charge nothing for the collections themselves: for tests of policy, with readable figures."""
     for name in ("ENTRY_BYTES", "INT_BYTES", "DEADLINE_BYTES"):
         monkeypatch.setattr(entries, name, 0)
     monkeypatch.setattr(entries_of_histories, "charge", lambda payload, **_: payload)
     monkeypatch.setattr(entries_of_histories, "LEAST_TABLE", 0)
-    for collection in (SizeAwareLRU, BoundedHistory):
+    for collection in (Keeper, BoundedHistory):
         monkeypatch.setattr(collection, "_table_bytes", lambda _self, _slots: 0)
         monkeypatch.setattr(collection, "_measured_tables", lambda _self: 0)
+    if not caches.IS_COMPILED:
+        yield
+        return
+    from boundedcollections.lru import compiled  # noqa: PLC0415  # not every build has it
+
+    compiled.set_charges(0, 0, 0)
+    yield
+    compiled.charge_as_allocated()
+
+
+@pytest.fixture(params=list(caches.FORMS.values()), ids=list(caches.FORMS))
+def every_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a module of tests that says `SizeAwareLRU` mean each form of it in turn."""
+    caches.mean(request.param, request.module, monkeypatch)
+
+
+@pytest.fixture(params=list(caches.PLAIN.values()), ids=list(caches.PLAIN))
+def every_plain_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those in Python: for what cannot happen where each change is a single step."""
+    caches.mean(request.param, request.module, monkeypatch)
 
 
 @pytest.fixture

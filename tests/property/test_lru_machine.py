@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from caches import FORMS
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -26,7 +27,7 @@ class LRUMachine(RuleBasedStateMachine):
         max_items=st.none() | st.integers(1, 5),
         max_entry_bytes=st.none() | st.integers(1, 9),
         ttl_seconds=st.none() | st.integers(1, 9),
-        locked=st.booleans(),
+        form=st.sampled_from(list(FORMS.values())),
     )
     def create(
         self,
@@ -34,11 +35,11 @@ class LRUMachine(RuleBasedStateMachine):
         max_items: int | None,
         max_entry_bytes: int | None,
         ttl_seconds: int | None,
-        locked: bool,
+        form: type[SizeAwareLRU[int, str]],
     ) -> None:
         self.max_bytes, self.max_items, self.max_entry = max_bytes, max_items, max_entry_bytes
         self.left: list[tuple[int, str, RemovalCause]] = []
-        self.cache: SizeAwareLRU[int, str] = SizeAwareLRU(
+        self.cache = form(
             max_bytes=max_bytes,
             max_items=max_items,
             max_entry_bytes=max_entry_bytes,
@@ -50,7 +51,6 @@ class LRUMachine(RuleBasedStateMachine):
         self.clock, self.ttl = clock, ttl_seconds
         self.deadlines: dict[int, float] = {}
         self.loads = self.load_errors = 0
-        self.look = self.cache._get_locked if locked else self.cache.get
         self.model: dict[int, str] = {}
         self.expected_left: list[tuple[int, str, RemovalCause]] = []
         self.hits = self.misses = 0
@@ -155,7 +155,7 @@ class LRUMachine(RuleBasedStateMachine):
 
     @rule(key=keys)
     def read(self, key: int) -> None:
-        assert self.look(key) == self.model.get(key)
+        assert self.cache.get(key) == self.model.get(key)
         if key in self.model:
             self.hits += 1
             self.model[key] = self.model.pop(key)

@@ -11,7 +11,7 @@ from boundedcollections.testing import check_invariants
 SIZE, REPLACED = RemovalCause.SIZE, RemovalCause.REPLACED
 REMOVED, CLEARED = RemovalCause.REMOVED, RemovalCause.CLEARED
 
-pytestmark = pytest.mark.usefixtures("weightless", "both_ways_to_hit")
+pytestmark = pytest.mark.usefixtures("weightless", "every_cache")
 
 
 def pickled(cache: Cache) -> Cache:

@@ -10,7 +10,7 @@ from boundedcollections.memory.budget import MemoryBudget
 
 SIZE, COUNT, REPLACED = RemovalCause.SIZE, RemovalCause.COUNT, RemovalCause.REPLACED
 
-pytestmark = pytest.mark.usefixtures("weightless", "both_ways_to_hit")
+pytestmark = pytest.mark.usefixtures("weightless", "every_cache")
 
 
 class TestBounds:
@@ -110,15 +110,6 @@ class TestMeasuring:
         with pytest.raises(TooLarge):
             cache.setdefault(1, "x" * 1_000)
         assert list(cache) == [0]
-
-    def test_tables_that_fit_nowhere_are_not_booked_beforehand(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        cache: Cache = SizeAwareLRU(max_bytes=9, sizeof=lambda _: 1)
-        monkeypatch.setattr(SizeAwareLRU, "_growth", lambda _: 1_000)
-        cache._meter.doubt()
-        cache[0] = "a"
-        assert cache.snapshot() == ((0, "a"),)
 
 
 class TestReplacing:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from caches import Cache, Left, Touchy, filled, recorder
+from caches import Cache, Left, Touchy, filled, holds_its_lock, recorder
 from interruptions import interrupted_everywhere
 
 from boundedcollections import RemovalCause, SizeAwareLRU
@@ -14,7 +14,7 @@ from boundedcollections.testing import check_invariants
 
 SIZE, REPLACED = RemovalCause.SIZE, RemovalCause.REPLACED
 
-pytestmark = pytest.mark.usefixtures("weightless", "both_ways_to_hit")
+pytestmark = pytest.mark.usefixtures("weightless")
 
 
 def disturbed(_: object) -> Iterator[Any]:
@@ -42,6 +42,7 @@ COMPARING: dict[str, Callable[[Cache, MakeKey], object]] = {
 }
 
 
+@pytest.mark.usefixtures("every_plain_cache")
 class TestInterruptions:
     OPERATIONS: tuple[tuple[str, Callable[[Cache], object]], ...] = (
         ("insert", lambda cache: cache.put(3, "dd")),
@@ -102,10 +103,62 @@ class TestInterruptions:
             raise KeyboardInterrupt
 
         for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
-            assert not cache._lock._is_owned()  # type: ignore[attr-defined]
+            assert not holds_its_lock(cache)
             check_invariants(cache)
             cache["after"] = "hi"  # still in working order
             check_invariants(cache)
+
+    def test_a_write_that_interrupts_another_leaves_at_once_if_there_is_no_room(self) -> None:
+        left, on_evict = recorder()
+        cache = filled("aa", on_evict=on_evict)
+
+        class Interrupted(Ledger):
+            __slots__ = ()
+
+            def admit(self, size: int) -> RemovalCause | None:
+                cause = super().admit(size)
+                cache._ledger.__class__ = Ledger
+                cache[7] = "i" * 8
+                return cause
+
+        cache._ledger.__class__ = Interrupted
+        cache[1] = "bbbbbbbb"
+        assert dict(cache) == {1: "bbbbbbbb"}
+        assert left == [(0, "aa", SIZE), (7, "iiiiiiii", SIZE)]
+
+
+@pytest.mark.usefixtures("every_cache")
+class TestCodeOfAUserInTheMiddle:
+    MEASURING: tuple[tuple[str, Callable[[Cache], object]], ...] = tuple(
+        (name, act)
+        for name, act in TestInterruptions.OPERATIONS
+        if name in {"insert", "grow", "shrink", "refuse", "setdefault", "remeasure"}
+    )
+
+    @pytest.mark.parametrize("operation", [pytest.param(act, id=name) for name, act in MEASURING])
+    @pytest.mark.parametrize("strike_key", [0, 1, 3])
+    @pytest.mark.parametrize("raises", [False, True])
+    def test_what_is_measured_may_use_the_cache_or_fail(
+        self, operation: Callable[[Cache], object], strike_key: int, raises: bool
+    ) -> None:
+        left: Left = []
+        cache: Cache
+
+        def prepare() -> Callable[[], object]:
+            nonlocal cache
+            cache = TestInterruptions.victim(left)
+            return lambda: operation(cache)
+
+        def strike() -> None:
+            cache[strike_key] = "xxxxxx"
+            cache.pop(strike_key, None)
+            cache.put(strike_key, "yyyyyyyyyy")
+            if raises:
+                raise KeyboardInterrupt
+
+        for _ in interrupted_everywhere(prepare, strike, within="caches.py"):
+            check_invariants(cache)
+            assert len(cache) + len(left) == cache.statistics().accepted.items
 
     @pytest.mark.parametrize("act", COMPARING)
     @pytest.mark.parametrize("meanwhile", ["same", "other", "remove", "clear"])
@@ -161,25 +214,8 @@ class TestInterruptions:
             cache[Touchy("b", lambda: None)] = 2
         assert [held.name for held in cache] == ["a"]
 
-    def test_a_write_that_interrupts_another_leaves_at_once_if_there_is_no_room(self) -> None:
-        left, on_evict = recorder()
-        cache = filled("aa", on_evict=on_evict)
 
-        class Interrupted(Ledger):
-            __slots__ = ()
-
-            def admit(self, size: int) -> RemovalCause | None:
-                cause = super().admit(size)
-                cache._ledger.__class__ = Ledger
-                cache[7] = "i" * 8
-                return cause
-
-        cache._ledger.__class__ = Interrupted
-        cache[1] = "bbbbbbbb"
-        assert dict(cache) == {1: "bbbbbbbb"}
-        assert left == [(0, "aa", SIZE), (7, "iiiiiiii", SIZE)]
-
-
+@pytest.mark.usefixtures("every_plain_cache")
 class TestTheIndexMayBeStaleForAMoment:
     def test_an_entry_that_comes_takes_the_place_of_one_that_has_left(self) -> None:
         cache = filled("a")
@@ -197,7 +233,7 @@ class TestTheIndexMayBeStaleForAMoment:
         def look(order: Any) -> Iterator[Any]:
             return looks.pop()(order)
 
-        assert cache._end(look) == (0, "a")
+        assert cache._first(look) == (0, "a")
         assert not looks
 
     def test_a_hit_that_finds_its_entry_just_evicted_is_a_miss(self) -> None:
@@ -250,3 +286,12 @@ class TestTheIndexMayBeStaleForAMoment:
         cache[1] = "bbbbbbbbb"
         assert dict(cache) == {1: "bbbbbbbbb"}
         assert left == [(0, "a", SIZE), (0, "aaa", SIZE)]
+
+    def test_tables_that_fit_nowhere_are_not_booked_beforehand(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache: Cache = SizeAwareLRU(max_bytes=9, sizeof=lambda _: 1)
+        monkeypatch.setattr(SizeAwareLRU, "_growth", lambda _: 1_000)
+        cache._meter.doubt()
+        cache[0] = "a"
+        assert cache.snapshot() == ((0, "a"),)

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from caches import Cache, filled
+from caches import Cache, filled, holds_its_lock
 
 from boundedcollections import RemovalCause, SizeAwareLRU
 from boundedcollections.memory.budget import MemoryBudget
@@ -11,7 +11,7 @@ from boundedcollections.testing import FakeClock
 SIZE, COUNT, EXPIRED = RemovalCause.SIZE, RemovalCause.COUNT, RemovalCause.EXPIRED
 REPLACED, REMOVED, CLEARED = RemovalCause.REPLACED, RemovalCause.REMOVED, RemovalCause.CLEARED
 
-pytestmark = pytest.mark.usefixtures("weightless", "both_ways_to_hit")
+pytestmark = pytest.mark.usefixtures("weightless", "every_cache")
 
 
 class World:
@@ -30,7 +30,7 @@ class World:
         self.seen.clear()
 
     def watch(self, what: str) -> None:
-        assert not self.cache._lock._is_owned(), f"{what} ran under the lock"
+        assert not holds_its_lock(self.cache), f"{what} ran under the lock"
         self.seen.append(what)
 
     def value(self, size: int) -> "Value":

@@ -770,17 +770,11 @@ exchange(Cache *c, Node *n, const Entry *entry, Expiry *expiry, Dead *dead)
         schedule(c, n, expiry, entry->deadline);
 }
 
-/* Hold an entry as the most recently used one. `n` is what is held under its key. Nothing is
-   changed if that fails; REFUSED if it is too large. */
+/* Hold an entry as the most recently used one, in the place of `n`, which is what is held under
+   its key. Nothing is changed if that fails. */
 static int
 hold(Cache *c, const Entry *entry, Node *n, Dead *dead)
 {
-    if (entry->size > entry_limit(c)) {
-        if (n != NULL)
-            detach(c, n, REPLACED, dead); /* it would be stale */
-        c->rejected++;
-        return REFUSED;
-    }
     Expiry *expiry = NULL;
     if (entry->expires && (expiry = PyMem_Malloc(sizeof(Expiry))) == NULL) {
         PyErr_NoMemory();
@@ -798,6 +792,18 @@ hold(Cache *c, const Entry *entry, Node *n, Dead *dead)
     }
     tidy(c);
     return 0;
+}
+
+/* The same, unless it is larger than an entry may be: then what it was to replace is stale. */
+static int
+hold_if_small(Cache *c, const Entry *entry, Node *n, Dead *dead, int64_t limit)
+{
+    if (entry->size <= limit)
+        return hold(c, entry, n, dead);
+    if (n != NULL)
+        detach(c, n, REPLACED, dead);
+    c->rejected++;
+    return REFUSED;
 }
 
 static PyObject *
@@ -850,7 +856,7 @@ write_entry(Cache *c, PyObject *key, PyObject *value, double seconds, PyObject *
         result = Py_NewRef(Py_None);
         goto done;
     }
-    kept = hold(c, &entry, n, &dead);
+    kept = hold_if_small(c, &entry, n, &dead, entry_limit(c));
     if (kept == 0)
         result = Py_NewRef(Py_None);
     else if (kept == REFUSED)
@@ -865,7 +871,7 @@ static int
 cache_assign(Cache *c, PyObject *key, PyObject *value)
 {
     if (value == NULL) { /* `del` shares the slot, and is written in Python */
-        PyObject *taken = PyObject_CallMethod((PyObject *)c, "pop", "O", key);
+        PyObject *taken = PyObject_CallMethod((PyObject *)c, "pop", "(O)", key);
         Py_XDECREF(taken);
         return taken == NULL ? -1 : 0;
     }
@@ -932,7 +938,7 @@ cache_restore(Cache *c, PyObject *args) /* an entry that was measured already */
         return NULL;
     entry.deadline += now;
     Dead dead = {0};
-    int kept = hold(c, &entry, n, &dead);
+    int kept = hold_if_small(c, &entry, n, &dead, c->byte_goal);
     return settle(c, &dead, kept < 0 ? NULL : Py_NewRef(Py_None));
 }
 

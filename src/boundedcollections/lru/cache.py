@@ -6,15 +6,16 @@ luck. `SizeAwareLRU` measures each key and value once, when it is written, and e
 recently used entries until the sum fits.
 """
 
+import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
 from boundedcollections._core import sizing
+from boundedcollections.lru.keeper import Keeper as Form
 from boundedcollections.lru.surface import Surface
 
-if TYPE_CHECKING or not sizing.accelerated:
-    from boundedcollections.lru.keeper import Keeper as Form
-else:
-    from boundedcollections.lru.compiled import CompiledRecency as Form
+if not TYPE_CHECKING and sizing.accelerated:
+    with contextlib.suppress(ImportError):  # the two are compiled apart
+        from boundedcollections.lru.compiled import CompiledRecency as Form
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -382,6 +382,11 @@ class Surface(Loader[K, V], MutableMapping[K, V]):
         for entry in state["entries"]:
             self._restore(*entry)
 
+    def _press(self, size: int) -> None:
+        """Tell the budget that its target is in the way of a write; without a lock."""
+        assert self._place is not None  # or there would be no target
+        self._place.account.press(size)
+
     def _seen(self, key: K) -> tuple[K, V, float | None]:
         seen = self._look(key)
         if seen is None:
