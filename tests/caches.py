@@ -77,6 +77,17 @@ def expiring(clock: Callable[[], float], **settings: Any) -> Cache:
     )
 
 
+def is_free(cache: Any) -> bool:
+    """Say whether nobody at all is in the middle of a change."""
+    lock = getattr(cache, "_lock", None)
+    if lock is None:
+        return True
+    taken: bool = lock.acquire(blocking=False)
+    if taken:
+        lock.release()
+    return taken
+
+
 def recorder() -> tuple[Left, Callable[[object, object, RemovalCause], None]]:
     left: Left = []
     return left, lambda key, value, cause: left.append((key, value, cause))

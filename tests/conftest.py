@@ -17,9 +17,9 @@ from boundedcollections.testing import Checkable, check_invariants
 
 CHECKED = tuple(
     cls
-    for name in boundedcollections.__all__
-    if isinstance(cls := getattr(boundedcollections, name), type) and hasattr(cls, "_check")
-) + (caches.PlainLRU,)
+    for cls in (*vars(boundedcollections).values(), caches.PlainLRU)
+    if isinstance(cls, type) and hasattr(cls, "_check")
+)
 
 
 def pytest_collection_finish() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from caches import PlainLRU
 
 from boundedcollections import (
     BoundedHistory,
@@ -48,6 +49,10 @@ def departed(statistics: Any) -> int:
     return sum(tally.items for tally in left.values())
 
 
+def key_is_free(thing: object) -> int:
+    return len(thing) if isinstance(thing, str) else 0
+
+
 KINDS = {
     "BoundedHistory": Kind(
         create=lambda **settings: BoundedHistory(sizeof=len, **settings),
@@ -58,9 +63,15 @@ KINDS = {
         listener="on_evict",
     ),
     "SizeAwareLRU": Kind(
-        create=lambda **settings: SizeAwareLRU(
-            sizeof=lambda it: len(it) if isinstance(it, str) else 0, **settings
-        ),
+        create=lambda **settings: SizeAwareLRU(sizeof=key_is_free, **settings),
+        add=lambda cache, item: cache.__setitem__(len(item) % 21, item),
+        accepted=lambda statistics: statistics.accepted.items,
+        gone=departed,
+        rejected=lambda statistics: statistics.rejected,
+        listener="on_evict",
+    ),
+    "SizeAwareLRU in Python": Kind(
+        create=lambda **settings: PlainLRU(sizeof=key_is_free, **settings),
         add=lambda cache, item: cache.__setitem__(len(item) % 21, item),
         accepted=lambda statistics: statistics.accepted.items,
         gone=departed,

@@ -30,9 +30,10 @@ SHAPES: dict[str, Callable[[random.Random, int], tuple[Any, Any]]] = {
 
 @pytest.mark.parametrize("max_bytes", [60_000, 1_500_000])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-@pytest.mark.parametrize("write", [SizeAwareLRU.__setitem__, SizeAwareLRU.setdefault])
+@pytest.mark.parametrize("write", ["__setitem__", "setdefault"])
+@pytest.mark.usefixtures("every_cache")
 def test_the_bound_holds_in_traced_bytes_at_every_moment_table_steps_included(
-    write: Callable[[SizeAwareLRU[Any, Any], Any, Any], object],
+    write: str,
     shape: Callable[[random.Random, int], tuple[Any, Any]],
     max_bytes: int,
 ) -> None:
@@ -42,18 +43,22 @@ def test_the_bound_holds_in_traced_bytes_at_every_moment_table_steps_included(
     with traced() as memory:
         cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(max_bytes=max_bytes, sizeof=shallow)
         number = 0
-        while cache.statistics().left["size"].items < 1_000:  # type: ignore[index]
+        while number - len(cache) < 1_000:  # which have been evicted, for no key comes twice
             key, value = shape(source, number)
-            write(cache, key, value)
+            getattr(cache, write)(key, value)
             number += 1
         del key, value
         now, peak = memory()
     assert peak <= max_bytes + in_hand
+    assert now <= cache.current_bytes + OBJECT_BYTES
     # What is claimed is rounded as the allocator does it, and what is traced is not.
-    assert 0.92 * cache.current_bytes - OBJECT_BYTES <= now <= cache.current_bytes + OBJECT_BYTES
+    held = [thing for entry in cache.snapshot() for thing in entry]
+    now += sum(shallow(thing) - sys.getsizeof(thing) for thing in held)
+    assert now >= 0.98 * cache.current_bytes - OBJECT_BYTES
     cache._check()
 
 
+@pytest.mark.usefixtures("every_cache")
 def test_a_cache_that_shrank_gives_its_tables_back() -> None:
     SizeAwareLRU({"warm": "up"}, max_bytes=9_000).statistics()  # what a first call sets up stays
     with traced() as memory:
@@ -68,11 +73,12 @@ def test_a_cache_that_shrank_gives_its_tables_back() -> None:
         cache._check()
         cache.clear()
         cleared, _ = memory()
-    assert full > 3_000_000
+    assert full > 2_000_000
     assert shrunk < 100_000 + OBJECT_BYTES
     assert cleared < OBJECT_BYTES
 
 
+@pytest.mark.usefixtures("every_cache")
 def test_smaller_bounds_bring_smaller_tables() -> None:
     cache: SizeAwareLRU[int, bytes] = SizeAwareLRU(max_bytes=400_000, sizeof=shallow)
     cache.update(dict.fromkeys(range(1000), b""))
@@ -81,6 +87,7 @@ def test_smaller_bounds_bring_smaller_tables() -> None:
     cache._check()
 
 
+@pytest.mark.usefixtures("every_plain_cache")
 def test_a_key_of_another_type_needs_no_new_tables() -> None:
     cache: SizeAwareLRU[object, bytes] = SizeAwareLRU(max_bytes=9_000, sizeof=shallow)
     cache.update({str(number): b"" for number in range(40)})
@@ -91,6 +98,7 @@ def test_a_key_of_another_type_needs_no_new_tables() -> None:
     cache._check()
 
 
+@pytest.mark.usefixtures("every_cache")
 def test_an_entry_is_charged_for_itself() -> None:
     cache: SizeAwareLRU[str, None] = SizeAwareLRU(max_bytes=100_000, sizeof=lambda _: 0)
     cache["a"] = None
@@ -102,6 +110,7 @@ def test_an_entry_is_charged_for_itself() -> None:
     assert cache.current_bytes - 2 * first > first + allocated(sys.getsizeof(1.5))
 
 
+@pytest.mark.usefixtures("every_cache")
 def test_a_bound_below_the_cost_of_one_entry_is_refused_with_the_figure() -> None:
     with pytest.raises(ValueError, match=r"max_bytes must be at least \d+, for one entry, got 100"):
         SizeAwareLRU(max_bytes=100)
@@ -121,6 +130,7 @@ def test_a_bound_below_the_cost_of_one_entry_is_refused_with_the_figure() -> Non
     ],
 )
 @pytest.mark.parametrize("raises", [False, True])
+@pytest.mark.usefixtures("every_plain_cache")
 def test_tables_are_booked_right_whatever_interrupts_their_growth(
     operation: Callable[[SizeAwareLRU[int, bytes]], object], raises: bool
 ) -> None:
@@ -162,6 +172,7 @@ def sparse(max_bytes: int) -> tuple[SizeAwareLRU[str, bytes], int]:
     return cache, tables
 
 
+@pytest.mark.usefixtures("every_plain_cache")
 def test_large_tables_with_little_in_them_are_replaced_at_the_cost_of_the_oldest() -> None:
     cache, tables = sparse(400_000)
     assert "b" in cache
@@ -169,6 +180,7 @@ def test_large_tables_with_little_in_them_are_replaced_at_the_cost_of_the_oldest
     assert cache.statistics().peak_bytes <= 400_000
 
 
+@pytest.mark.usefixtures("every_plain_cache")
 def test_the_newest_entry_is_never_given_up_for_smaller_tables() -> None:
     cache: SizeAwareLRU[str, bytes] = SizeAwareLRU(max_bytes=400_000, sizeof=shallow)
     cache.update({str(number): b"" for number in range(1_000)})
@@ -180,6 +192,7 @@ def test_the_newest_entry_is_never_given_up_for_smaller_tables() -> None:
     assert cache.current_bytes == 0
 
 
+@pytest.mark.usefixtures("every_plain_cache")
 def test_a_key_that_uses_the_cache_while_its_tables_are_copied_loses_nothing() -> None:
     class Meddling(int):
         armed = False
@@ -198,6 +211,7 @@ def test_a_key_that_uses_the_cache_while_its_tables_are_copied_loses_nothing() -
     cache._check()
 
 
+@pytest.mark.usefixtures("every_plain_cache")
 def test_a_write_that_finds_no_room_for_tables_in_what_it_interrupted_leaves_at_once() -> None:
     cache: SizeAwareLRU[str, bytes] = SizeAwareLRU(max_bytes=6_000, sizeof=lambda _: 0)
     left = []
@@ -220,12 +234,13 @@ def test_a_write_that_finds_no_room_for_tables_in_what_it_interrupted_leaves_at_
     cache._check()
 
 
+@pytest.mark.usefixtures("every_cache")
 def test_deadlines_are_charged_for_what_they_take() -> None:
     with traced() as memory:
         cache: SizeAwareLRU[int, float] = SizeAwareLRU(
             max_bytes=1_500_000, sizeof=shallow, ttl_seconds=1e6
         )
-        for number in range(6_000):
+        for number in range(12_000):
             cache[1_000 + number] = number / 3
         now, _ = memory()
     assert cache.statistics().evicted.items > 0

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from caches import holds_its_lock, is_free
 from interruptions import untraced
 from stress.storm import for_a_while, going_on, storm, switching_often
 
@@ -53,9 +54,9 @@ def weigh(thing: object) -> int:
 
 @for_a_while
 @pytest.mark.parametrize("key", [int, str, SlowKey, Reentrant])
-@pytest.mark.parametrize("hit", ["get", "_get_locked"])
+@pytest.mark.usefixtures("every_cache")
 def test_books_and_bounds_hold_under_threads(
-    seconds: float, key: Callable[[int], Any], hit: str, monkeypatch: pytest.MonkeyPatch
+    seconds: float, key: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = []
     cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(
@@ -64,13 +65,12 @@ def test_books_and_bounds_hold_under_threads(
         sizeof=weigh,
         on_evict=lambda *departure: left.append(departure),
     )
-    look = getattr(cache, hit)
 
     def a_key() -> Any:
         return key(random.randint(0, 40))
 
     def read() -> None:
-        value = look(a_key())
+        value = cache.get(a_key())
         assert value is None or set(value) <= {"v", "x"}
 
     def write() -> None:
@@ -114,6 +114,7 @@ class DyingInACircle(Dying):
 
 
 @for_a_while
+@pytest.mark.usefixtures("every_cache")
 @pytest.mark.parametrize("value", [Dying, DyingInACircle])
 def test_values_whose_destructors_use_the_cache_leave_the_books_right(
     seconds: float, value: Callable[[], Dying]
@@ -156,6 +157,7 @@ def act_on(cache: SizeAwareLRU[int, str], over: Callable[[], bool]) -> None:
 
 
 @for_a_while
+@pytest.mark.usefixtures("every_cache")
 @pytest.mark.parametrize("handle", ["raise", "act"])
 def test_signals_leave_the_lock_free_and_the_totals_right(seconds: float, handle: str) -> None:
     cache: SizeAwareLRU[int, str] = SizeAwareLRU(max_bytes=6_000, sizeof=weigh)
@@ -180,7 +182,7 @@ def test_signals_leave_the_lock_free_and_the_totals_right(seconds: float, handle
                 with contextlib.suppress(Alarm):
                     signal.setitimer(signal.ITIMER_VIRTUAL, random.uniform(1e-5, 3e-4))
                     act_on(cache, partial(rung_since, rung))
-                assert not cache._lock._is_owned()  # type: ignore[attr-defined]
+                assert not holds_its_lock(cache)
                 assert not cache._loads._flights
                 check_invariants(cache)
     finally:
@@ -190,6 +192,7 @@ def test_signals_leave_the_lock_free_and_the_totals_right(seconds: float, handle
 
 
 @for_a_while
+@pytest.mark.usefixtures("every_cache")
 def test_exceptions_thrown_into_threads_leave_the_lock_free_and_the_totals_right(
     seconds: float,
 ) -> None:
@@ -227,12 +230,12 @@ def test_exceptions_thrown_into_threads_leave_the_lock_free_and_the_totals_right
                 worker.join(30)
     assert not any(worker.is_alive() for worker in workers)
     assert struck > 10
-    assert cache._lock.acquire(blocking=False)
-    cache._lock.release()
+    assert is_free(cache)
     assert not cache._loads._flights
     check_invariants(cache)
 
 
+@pytest.mark.usefixtures("every_cache")
 def test_a_write_never_hides_its_key_from_a_reader() -> None:
     cache: SizeAwareLRU[str, int] = SizeAwareLRU({"key": 0}, max_bytes=10_000)
     over = threading.Event()
@@ -256,6 +259,7 @@ def test_a_write_never_hides_its_key_from_a_reader() -> None:
 
 
 @for_a_while
+@pytest.mark.usefixtures("every_cache")
 def test_deadlines_and_loads_hold_under_threads(seconds: float) -> None:
     left = []
     cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(
@@ -297,6 +301,7 @@ def test_deadlines_and_loads_hold_under_threads(seconds: float) -> None:
 
 
 @for_a_while
+@pytest.mark.usefixtures("every_cache")
 def test_keys_that_raise_when_hashed_or_compared_harm_nothing(seconds: float) -> None:
     class Moody(SlowKey):
         def __hash__(self) -> int:

@@ -246,39 +246,61 @@ bucket_of(const Cache *c, Py_hash_t hash)
     return &c->buckets[mixed >> (64 - c->bits)];
 }
 
-/* Make the table anew, if the bound has room for both of them; without, it only gets slower. */
 static void
-resize_table(Cache *c, int bits)
+link_all(Cache *c) /* into a table that is empty */
 {
-    int64_t charge = table_charge(bits);
-    if (bits > 48 || c->bytes + charge > c->byte_limit)
-        return;
-    Node **made = PyMem_Calloc((size_t)1 << bits, sizeof(Node *));
-    if (made == NULL)
-        return;
-    note_peak(c, c->bytes + charge);
-    Node **old = c->buckets;
-    c->buckets = made;
-    c->bits = bits;
     for (Node *n = c->end.newer; n != &c->end; n = n->newer) {
         Node **bucket = bucket_of(c, n->hash);
         n->next = *bucket;
         *bucket = n;
     }
-    PyMem_Free(old);
+}
+
+static void
+book_table(Cache *c)
+{
+    int64_t charge = table_charge(c->bits);
     c->bytes += charge - c->table_bytes;
     c->table_bytes = charge;
 }
 
+/* Make a larger table, if the bound has room for both of them; without, it only gets slower. */
 static void
 grow(Cache *c)
 {
-    if (c->items > (int64_t)1 << c->bits)
-        resize_table(c, c->bits + 1);
+    int64_t both = c->bytes + table_charge(c->bits + 1);
+    if (c->items <= (int64_t)1 << c->bits || both > c->byte_limit || c->bits > 48)
+        return;
+    Node **made = PyMem_Calloc((size_t)2 << c->bits, sizeof(Node *));
+    if (made == NULL)
+        return;
+    note_peak(c, both);
+    PyMem_Free(c->buckets);
+    c->buckets = made;
+    c->bits++;
+    link_all(c);
+    book_table(c);
 }
 
-/* Make a table that fits, if there is one much larger; or in any case where nothing else is left
-   that could go. */
+static void
+shrink_table(Cache *c, int bits) /* in place: that needs no room beside it */
+{
+    int old_bits = c->bits;
+    memset(c->buckets, 0, sizeof(Node *) << bits);
+    c->bits = bits;
+    link_all(c);
+    Node **moved = PyMem_Realloc(c->buckets, sizeof(Node *) << bits);
+    if (moved != NULL) {
+        c->buckets = moved;
+        book_table(c);
+        return;
+    }
+    memset(c->buckets, 0, sizeof(Node *) << old_bits);
+    c->bits = old_bits;
+    link_all(c);
+}
+
+/* Make a table that fits, where there is one much larger, or at least one that is not needed. */
 static void
 tidy(Cache *c)
 {
@@ -288,7 +310,7 @@ tidy(Cache *c)
     while ((int64_t)1 << bits < c->items)
         bits++;
     if (bits < c->bits)
-        resize_table(c, bits);
+        shrink_table(c, bits);
 }
 
 static int
