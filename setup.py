@@ -1,21 +1,26 @@
 """Builds the compiled modules, which nothing needs: without a compiler they are left out."""
 
 import sysconfig
+from glob import glob
 
 from setuptools import Extension, setup
 
 WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))  # they rely on it
-MODULES = ("_core/_sizing", "lru/_recency")
+SOURCES = {
+    "_core._sizing": "src/boundedcollections/_core/_sizing.c",
+    "lru._recency": "src/boundedcollections/lru/csrc/recency.c",
+}
 
 setup(
     ext_modules=[]
     if WITHOUT_GIL
     else [
         Extension(
-            f"boundedcollections.{module.replace('/', '.')}",
-            [f"src/boundedcollections/{module}.c"],
+            f"boundedcollections.{name}",
+            [source],
+            depends=glob("src/boundedcollections/lru/csrc/*.h"),
             optional=True,
         )
-        for module in MODULES
+        for name, source in SOURCES.items()
     ]
 )
