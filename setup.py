@@ -1,7 +1,7 @@
 """Builds the compiled modules, which nothing needs: without a compiler they are left out."""
 
 import sysconfig
-from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -18,7 +18,7 @@ setup(
         Extension(
             f"boundedcollections.{name}",
             [source],
-            depends=glob("src/boundedcollections/lru/csrc/*.h"),
+            depends=[str(header) for header in Path(source).parent.glob("*.h")],
             optional=True,
         )
         for name, source in SOURCES.items()

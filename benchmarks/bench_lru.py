@@ -29,15 +29,24 @@ from typing import Any
 from report import PYTHON, environment, save
 
 from boundedcollections import MiB, SizeAwareLRU, accelerated, deep_size
+from boundedcollections.lru.keeper import Keeper
+from boundedcollections.lru.surface import Surface
 
 PEERS = ("cachetools", "cachebox", "theine", "moka_py", "lru", "pympler")
 PACKAGES = ("cachetools", "cachebox", "theine", "moka-py", "lru-dict", "pympler")
 OURS = "SizeAwareLRU"
+IN_PYTHON = f"{OURS} in Python"
 
 Get = Callable[[Any], Any]
 Set = Callable[[Any, Any], object]
 Contender = Callable[[int], tuple[Get, Set | None]]
 Tables = dict[str, dict[str, dict[str, Any]]]
+
+
+class PlainLRU(Keeper[Any, Any], Surface[Any, Any]):
+    """Ours as it is where there is no compiler."""
+
+    __slots__ = ("__weakref__", "_loads")
 
 
 def peer(name: str) -> Any:
@@ -59,6 +68,10 @@ def counted() -> dict[str, Contender]:  # noqa: C901  # one small function for e
 
     def ours_deep(entries: int) -> tuple[Get, Set]:
         cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(max_bytes=1 << 40, max_items=entries)
+        return cache.get, cache.__setitem__
+
+    def in_python(entries: int) -> tuple[Get, Set]:
+        cache = PlainLRU(max_bytes=1 << 40, max_items=entries, sizeof=sys.getsizeof)
         return cache.get, cache.__setitem__
 
     def cachetools(entries: int) -> tuple[Get, Set]:
@@ -90,6 +103,7 @@ def counted() -> dict[str, Contender]:  # noqa: C901  # one small function for e
     found: dict[str, Contender] = {
         OURS: ours,
         f"{OURS}, deep_size": ours_deep,
+        IN_PYTHON: in_python,
         "functools.lru_cache": lru_cache,
     }
     others: dict[str, dict[str, Contender]] = {
@@ -127,6 +141,10 @@ def weighed() -> dict[str, Callable[[int], tuple[Get, Set]]]:
         cache: SizeAwareLRU[Any, Any] = SizeAwareLRU(max_bytes=max_bytes)
         return cache.get, cache.__setitem__
 
+    def in_python(max_bytes: int) -> tuple[Get, Set]:
+        cache = PlainLRU(max_bytes=max_bytes)
+        return cache.get, cache.__setitem__
+
     def asizeof(thing: Any) -> int:
         return int(peer("pympler.asizeof").Asizer().asizeof(thing))
 
@@ -143,7 +161,7 @@ def weighed() -> dict[str, Callable[[int], tuple[Get, Set]]]:
         )
         return cache.get, cache.set
 
-    found: dict[str, Callable[[int], tuple[Get, Set]]] = {OURS: ours}
+    found: dict[str, Callable[[int], tuple[Get, Set]]] = {OURS: ours, IN_PYTHON: in_python}
     if peer("pympler"):
         others = {"cachetools": cachetools, "cachebox": cachebox, "moka_py": moka}
         found.update({name: way for name, way in others.items() if peer(name)})
@@ -382,36 +400,41 @@ def bench_worst_write(entries: int) -> Tables:
     A virtual machine that is halted for a moment counts that as CPU time, too. So beside it stands
     the longest of as many writes to a dict of one entry, which never take long by themselves.
     """
-    cache: SizeAwareLRU[int, float] = SizeAwareLRU(
-        max_bytes=1 << 40, max_items=entries, sizeof=sys.getsizeof
-    )
+    settings: dict[str, Any] = {"max_bytes": 1 << 40, "max_items": entries}
+    worst, _ = longest_write(SizeAwareLRU(sizeof=sys.getsizeof, **settings), entries)
+    plain, with_tables = longest_write(PlainLRU(sizeof=sys.getsizeof, **settings), entries)
+    found = {
+        OURS: worst,
+        IN_PYTHON: plain,
+        f"{IN_PYTHON}, new tables": with_tables,
+        "a dict of one entry": longest_write_to_a_dict(100_000),
+    }
+    rows = {name: {"median": ns, "ratio": ns / worst} for name, ns in found.items() if ns}
+    title = f"worst of 100,000 writes, {entries:,} entries"
+    return {title: table(title, "ns", rows)}
+
+
+def longest_write(cache: Any, entries: int) -> tuple[int, int]:
+    """Return the longest write, and the longest that made new tables: only dicts do at the bound."""
     for number in range(entries):
         cache[number] = 1.5
     for number in range(0, entries, 3):
         cache.get(number)
     worst = with_tables = 0
-    meter = cache._meter  # noqa: SLF001  # only the structure knows when it made new tables
+    meter = getattr(cache, "_meter", None)  # only the structure knows when it made new tables
     gc.collect()
     gc.disable()
-    idle = longest_write_to_a_dict(100_000)
     for number in range(entries, entries + 100_000):
-        renewals = meter.renewals
+        renewals = meter and meter.renewals
         begun = time.thread_time_ns()
         cache[number] = 1.5
         taken = time.thread_time_ns() - begun
-        if meter.renewals == renewals:
+        if (meter and meter.renewals) == renewals:
             worst = max(worst, taken)
         else:
             with_tables = max(with_tables, taken)
     gc.enable()
-    title = f"worst of 100,000 writes, {entries:,} entries"
-    rows = {
-        OURS: {"median": worst, "ratio": 1.0},
-        "a dict of one entry": {"median": idle, "ratio": idle / worst},
-    }
-    if with_tables:
-        rows[f"{OURS}, new tables"] = {"median": with_tables, "ratio": with_tables / worst}
-    return {title: table(title, "ns", rows)}
+    return worst, with_tables
 
 
 def longest_write_to_a_dict(count: int) -> int:
@@ -429,7 +452,7 @@ def bench_memory(entries: int) -> Tables:
     keys = [f"key:{number:07}" for number in range(entries)]
     values = [float(number) for number in range(entries)]
     rows = {}
-    for name in (OURS, "cachetools"):
+    for name in (OURS, IN_PYTHON, "cachetools"):
         if name not in (contenders := counted()):
             continue
         gc.collect()
@@ -449,21 +472,26 @@ def bench_memory(entries: int) -> Tables:
 
 
 def plot(found: Tables, path: Path) -> None:
-    """Draw the tables that have peers, one panel each, as ratios to ours."""
+    """Draw each table as a panel: to the right whoever is slower or larger than ours."""
     pyplot = importlib.import_module("matplotlib.pyplot")
-    shown = {title: rows for title, rows in found.items() if len(rows) > 2}
     figure, axes = pyplot.subplots(
-        len(shown), 1, figsize=(9, 2.2 * len(shown)), squeeze=False, layout="constrained"
+        -(-len(found) // 3), 3, figsize=(15, 2.1 * -(-len(found) // 3)), layout="constrained"
     )
-    for axis, (title, rows) in zip(axes.flat, shown.items(), strict=True):
+    for axis in axes.flat[len(found) :]:
+        axis.axis("off")
+    for axis, (title, rows) in zip(axes.flat, found.items(), strict=False):
         ordered = sorted(rows.items(), key=lambda item: -item[1]["ratio"])
+        ratios = [row["ratio"] for _, row in ordered]
         colors = ["tab:orange" if name.startswith(OURS) else "tab:blue" for name, _ in ordered]
-        axis.barh([name for name, _ in ordered], [row["ratio"] for _, row in ordered], color=colors)
+        axis.barh([name for name, _ in ordered], [r - 1 for r in ratios], left=1, color=colors)
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set_xscale("log")
-        axis.set_title(f"{title}: time of each ÷ ours", fontsize=9, loc="left")
+        axis.set_xlim(0.2, 200)
+        axis.set_xticks([0.5, 1, 2, 5, 10, 20, 50, 100], [".5", 1, 2, 5, 10, 20, 50, 100])
+        axis.minorticks_off()
+        axis.set_title(f"{title}, ÷ ours", fontsize=8, loc="left")
         axis.tick_params(labelsize=7)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=90)
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ class LockedLRU(PlainLRU[K, V]):
     """The same with the hits of builds without a GIL, which take the lock."""
 
     __slots__ = ()
-    get = Keeper._get_locked  # type: ignore[assignment]
+    get = Keeper._get_locked
 
 
 IS_COMPILED = not issubclass(SizeAwareLRU, Keeper)

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from boundedcollections import accelerated
+
 ROOT = Path(__file__).parent.parent
 
 USE_EVERYTHING = """
 import sys, boundedcollections
+from boundedcollections.lru.keeper import Keeper
 assert "site-packages" in boundedcollections.__file__, boundedcollections.__file__
 assert boundedcollections.__version__
 for name in boundedcollections.__all__:
     getattr(boundedcollections, name)
-from boundedcollections import BoundedHistory, SizeAwareLRU
+from boundedcollections import BoundedHistory, SizeAwareLRU, accelerated
+compiled = sys.argv[1] == "True"
+assert accelerated is compiled, "the walks were left out of the wheel"
+assert issubclass(SizeAwareLRU, Keeper) is not compiled, "the structure was left out of the wheel"
 assert SizeAwareLRU({"a": [1, "b"]}, max_bytes=10_000)["a"] == [1, "b"]
 assert BoundedHistory("abc", max_bytes=10_000).since(0).items == ("a", "b", "c")
 for extra in ("aiohttp", "numpy", "frizbee", "watchfiles", "prometheus_client", "redis", "trio"):
@@ -62,7 +68,8 @@ def test_the_wheel_works_in_a_new_environment_without_the_sources(
         wheel,
     ]
     subprocess.run(install, check=True, timeout=240)
-    subprocess.run([python, "-I", "-c", USE_EVERYTHING], check=True, cwd=tmp_path, timeout=60)
+    use: list[str | Path] = [python, "-I", "-c", USE_EVERYTHING, str(accelerated)]
+    subprocess.run(use, check=True, cwd=tmp_path, timeout=60)
 
 
 @pytest.mark.timeout(400)

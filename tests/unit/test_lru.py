@@ -1,9 +1,10 @@
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
 
 import pytest
-from caches import Cache, filled, recorder
+from caches import Cache, PlainLRU, filled, recorder
 
 from boundedcollections import RemovalCause, SizeAwareLRU, Tally
 from boundedcollections.testing import check_invariants
@@ -17,6 +18,22 @@ pytestmark = pytest.mark.usefixtures("weightless", "every_cache")
 def pickled(cache: Cache) -> Cache:
     twin: Cache = pickle.loads(pickle.dumps(cache))  # noqa: S301  # our own bytes
     return twin
+
+
+@pytest.mark.parametrize("name", ["get", "peek", "snapshot"])
+def test_every_form_has_the_same_documentation_and_signature(name: str) -> None:
+    ours, plain = getattr(SizeAwareLRU, name), getattr(PlainLRU, name)
+    assert inspect.getdoc(ours) == inspect.getdoc(plain)
+    assert list(inspect.signature(ours).parameters) == list(inspect.signature(plain).parameters)
+
+
+def test_a_subclass_that_forgets_to_initialise_gets_errors_and_no_crash() -> None:
+    class Forgetful(SizeAwareLRU[str, str]):
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises((AttributeError, TypeError)):
+        Forgetful()["a"] = "b"
 
 
 class TestRecency:

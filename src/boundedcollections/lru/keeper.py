@@ -102,7 +102,6 @@ class Keeper(Recency[K, V]):
         return default
 
     def _get_locked(self, key: K, default: Any = None, /) -> Any:
-        """Do what `get` does where its steps need a lock: without the GIL."""
         entry = self._entries.get(key)
         if entry is not None and entry.deadline is not None and not self._is_alive(entry):
             entry = None
@@ -287,5 +286,6 @@ class Keeper(Recency[K, V]):
         self._under_lock(shrink)
 
 
+Keeper._get_locked.__doc__ = Keeper.get.__doc__  # noqa: SLF001  # where steps need a lock, it is `get`
 if not HAS_GIL:  # pragma: no cover  # free-threaded builds; the tests run both forms on every build
     Keeper.get = Keeper._get_locked  # type: ignore[method-assign]  # noqa: SLF001
