@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from caches import IS_COMPILED
 from interruptions import interrupted_everywhere
 from memory.traced import OBJECT_BYTES, shallow, traced
 
@@ -85,6 +86,26 @@ def test_smaller_bounds_bring_smaller_tables() -> None:
     cache.resize(max_bytes=20_000)
     assert len(cache) > 30
     cache._check()
+
+
+@pytest.mark.skipif(not IS_COMPILED, reason="the other form has other tables")
+@pytest.mark.parametrize("room", [10_000, 100_000])
+def test_a_table_that_grows_is_booked_beside_the_old_one_or_does_not_grow(room: int) -> None:
+    keys = list(range(1_000, 1_000 + 1_025))  # one more than a table is made for
+    own = 64 * len(keys)
+    with traced() as memory:
+        cache: SizeAwareLRU[int, None] = SizeAwareLRU(
+            max_bytes=own + 8_192 + room, sizeof=lambda _: 0
+        )
+        for key in keys:
+            cache[key] = None
+        now, peak = memory()
+    grown = 16_384 if room > 16_384 else 8_192
+    assert len(cache) == len(keys)  # nobody leaves for a table
+    assert cache.current_bytes == pytest.approx(own + grown, abs=100)
+    assert now == pytest.approx(cache.current_bytes, abs=3_000)
+    assert peak <= cache.statistics().peak_bytes + 3_000
+    assert peak <= cache.max_bytes + 3_000
 
 
 @pytest.mark.usefixtures("every_plain_cache")

@@ -235,3 +235,23 @@ class TestCopies:
         twin = duplicate(cache)
         assert (twin.expires_in("a"), twin.expires_in("b"), twin.ttl_seconds) == (6, 96, 10)
         check_invariants(twin)
+
+
+def test_deadlines_in_any_order_come_and_go_in_any_order(clock: FakeClock) -> None:
+    source = random.Random(3)
+    cache = expiring(clock, max_bytes=1_000)
+    deadlines = {}
+    for key in range(300):
+        deadlines[key] = source.randint(1, 90)
+        cache.put(key, "v", ttl_seconds=deadlines[key])
+    for key in source.sample(range(300), 150):
+        if source.random() < 0.5:
+            deadlines[key] = source.randint(1, 90)
+            cache.put(key, "w", ttl_seconds=deadlines[key])
+        else:
+            del cache[key], deadlines[key]
+        check_invariants(cache)
+    for now in range(1, 91):
+        clock.advance(1)
+        assert set(cache) == {key for key, deadline in deadlines.items() if deadline > now}
+        check_invariants(cache)

@@ -55,16 +55,14 @@ evict_oldest(Cache *c, int cause, Dead *dead)
     return 1;
 }
 
-/* Evict down to the bounds, with so many more items and bytes; `kept` stays whatever happens. */
+/* Evict down to the bounds, with so many more items and bytes. No table is left of what was made
+   for more, so an entry that fits by itself is never evicted for its own growth. */
 static void
-make_room(Cache *c, int64_t size, int64_t items, const Node *kept, Dead *dead)
+make_room(Cache *c, int64_t size, int64_t items, Dead *dead)
 {
     int cause;
-    while ((cause = shortage(c, size, items)) != NOTHING && c->end.newer != kept &&
-           evict_oldest(c, cause, dead))
+    while ((cause = shortage(c, size, items)) != NOTHING && evict_oldest(c, cause, dead))
         tidy(c);
-    if (cause != NOTHING)
-        tidy(c); /* nothing else is held, but the table was made for more */
 }
 
 /* Come nearer to the target by one slice of evictions, and no further in one write. */

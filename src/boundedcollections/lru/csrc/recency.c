@@ -142,7 +142,7 @@ cache_bound(Cache *c, PyObject *args)
         Py_SETREF(c->bound, Py_NewRef(max_bytes));
     if (max_entry != Py_None)
         Py_SETREF(c->entry_bound, Py_NewRef(max_entry));
-    make_room(c, 0, 0, NULL, &dead);
+    make_room(c, 0, 0, &dead);
     return settle(c, &dead, Py_NewRef(Py_None));
 }
 

@@ -24,7 +24,7 @@ insert(Cache *c, const Entry *entry, Expiry *expiry, Dead *dead)
     }
     *n = (Node){.key = Py_NewRef(entry->key), .value = Py_NewRef(entry->value),
                 .hash = entry->hash, .size = entry->size};
-    make_room(c, entry->size, 1, NULL, dead);
+    make_room(c, entry->size, 1, dead);
     admit(c, entry->size);
     c->changes++;
     Node **bucket = bucket_of(c, n->hash);
@@ -42,7 +42,7 @@ static void
 rebook(Cache *c, Node *n, int64_t size, Dead *dead)
 {
     touch(c, n);
-    make_room(c, size - n->size, 0, n, dead);
+    make_room(c, size - n->size, 0, dead);
     c->bytes += size - n->size;
     note_peak(c, c->bytes);
     n->size = size;
