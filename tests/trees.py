@@ -31,10 +31,10 @@ class Gate:
         self.entered = threading.Semaphore(0)
         self.scans = 0
 
-    def __call__(self, path: str | int) -> Any:
+    def __call__(self, path: bytes | int) -> Any:
         if isinstance(path, int):  # it is not our scan
             return self._scandir(path)
-        self.scans += path.endswith(f"/{PROJECT}/")
+        self.scans += path.endswith(f"/{PROJECT}/".encode())
         self.entered.release()
         assert self._is_open.wait(30)
         return self._scandir(path)

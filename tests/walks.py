@@ -58,7 +58,7 @@ class Counting:
         self._scandir = scandir
         self.entries = 0
 
-    def __call__(self, path: str) -> Any:
+    def __call__(self, path: bytes) -> Any:
         return Listing(self, self._scandir(path))
 
 

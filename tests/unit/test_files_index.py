@@ -147,8 +147,8 @@ class TestFailures:
         scandir = os.scandir
         reason = errno.EIO
 
-        def fail(path: str) -> Any:
-            if path.endswith("/b/"):
+        def fail(path: bytes) -> Any:
+            if path.endswith(b"/b/"):
                 raise OSError(reason, "bad")
             return scandir(path)
 
@@ -179,7 +179,7 @@ class TestFailures:
         index = ReplaceOnIndex(root)
         index.index()
 
-        def fail(path: str) -> Any:
+        def fail(path: bytes) -> Any:
             raise MemoryError
 
         monkeypatch.setattr(os, "scandir", fail)
@@ -194,7 +194,7 @@ class TestFailures:
     ) -> None:
         index = ReplaceOnIndex(root)
 
-        def fail(path: str) -> Any:
+        def fail(path: bytes) -> Any:
             raise OSError(errno.EIO, "bad", path)
 
         monkeypatch.setattr(os, "scandir", fail)

@@ -44,12 +44,12 @@ class Spy:
 
     def __init__(self, root: Path) -> None:
         self._scandir = os.scandir
-        self._root = f"{root}/"
+        self._root = os.fsencode(f"{root}/")
         self.listed: list[str] = []
 
     def __call__(self, path: Any) -> Any:
-        if isinstance(path, str) and path.startswith(self._root):
-            self.listed.append(path.removeprefix(self._root))
+        if isinstance(path, bytes) and path.startswith(self._root):
+            self.listed.append(os.fsdecode(path.removeprefix(self._root)))
         return self._scandir(path)
 
     def taken(self) -> list[str]:
@@ -286,8 +286,8 @@ class TestFailures:
         plant(root, "b/new")
         with monkeypatch.context() as patch:
 
-            def fail(path: str) -> Any:
-                if path.endswith("/b/"):
+            def fail(path: bytes) -> Any:
+                if path.endswith(b"/b/"):
                     raise OSError(errno.EIO, "bad")
                 return spy(path)
 
@@ -306,7 +306,7 @@ class TestFailures:
         (root / "a/deep/w").touch()
         with monkeypatch.context() as patch:
 
-            def fail(path: str) -> Any:
+            def fail(path: bytes) -> Any:
                 raise OSError(errno.EIO, "bad")
 
             patch.setattr(os, "scandir", fail)

@@ -94,9 +94,9 @@ class TestOneAtATime:
         scandir = os.scandir
         inner: list[IndexReport] = []
 
-        def interrupt(path: str) -> Any:
+        def interrupt(path: bytes) -> Any:
             entries = scandir(path)
-            if not inner and path.endswith("/b/"):
+            if not inner and path.endswith(b"/b/"):
                 inner.append(IndexReport(**dict.fromkeys(IndexReport.__slots__, 0)))  # once only
                 plant(root, "z/new")  # the outer scan has passed it
                 inner[0] = index.index()
@@ -116,7 +116,7 @@ class TestOneAtATime:
         scandir = os.scandir
         depth = 0
 
-        def interrupt(path: str) -> Any:
+        def interrupt(path: bytes) -> Any:
             nonlocal depth
             depth += 1
             if depth == 2:

@@ -108,8 +108,8 @@ class TestIgnoreRules:
         entered = []
         scandir = os.scandir
 
-        def spy(path: str) -> Iterator[os.DirEntry[str]]:
-            entered.append(os.path.relpath(path, tmp_path))
+        def spy(path: bytes) -> Iterator[os.DirEntry[bytes]]:
+            entered.append(os.path.relpath(os.fsdecode(path), tmp_path))
             return scandir(path)
 
         monkeypatch.setattr(os, "scandir", spy)
@@ -147,8 +147,8 @@ class TestIgnoreRules:
         (tmp_path / ".gitignore").write_text("*.log\nout/\nbad/\n")
         scandir = os.scandir
 
-        def gone(path: str) -> Iterator[os.DirEntry[str]]:
-            if path.endswith("bad"):
+        def gone(path: bytes) -> Iterator[os.DirEntry[bytes]]:
+            if path.endswith(b"bad"):
                 raise FileNotFoundError(errno.ENOENT, "gone", path)
             return scandir(path)
 

@@ -19,7 +19,7 @@ from boundedcollections.testing import FakeClock
 class Backwards(Listing):
     """The entries of a folder, the last name first."""
 
-    def __init__(self, entries: "os._ScandirIterator[str]") -> None:
+    def __init__(self, entries: "os._ScandirIterator[bytes]") -> None:
         with entries:
             names = sorted(entries, key=lambda entry: entry.name, reverse=True)
         super().__init__(None, iter(names))

@@ -12,7 +12,7 @@ class Entry:
     """An entry of which the listing does not tell the kind; the call that would, fails."""
 
     def __init__(self, name: str, error: OSError | None) -> None:
-        self.name = name
+        self.name = os.fsencode(name)
         self._error = error
 
     def is_file(self, *, follow_symlinks: bool) -> bool:
@@ -41,8 +41,8 @@ class Faulty(Listing):
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: OSError | Listing) -> None:
     scandir = os.scandir
 
-    def fail(path: str) -> Any:
-        if Path(path).name != name:
+    def fail(path: bytes) -> Any:
+        if Path(os.fsdecode(path)).name != name:
             return scandir(path)
         if isinstance(error, Listing):
             return error

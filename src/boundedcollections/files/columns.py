@@ -14,7 +14,7 @@ from itertools import pairwise
 from sys import getsizeof
 from typing import Final, Self
 
-from boundedcollections.files.tree import BLOCK_FILES, Folder, decoded, encoded
+from boundedcollections.files.tree import BLOCK_FILES, ENCODING, ERRORS, Folder, decoded
 
 _RUN: Final = 4_096
 """One call copies at most so many blocks: no call keeps other threads waiting long."""
@@ -59,20 +59,7 @@ class Columns:
 
     def __init__(self, root: Folder) -> None:
         writer = ColumnsWriter()
-        owner = 0
-        pending: list[bytes | Folder | int] = [root]  # the next at the end; or the owner from here
-        while pending:
-            part = pending.pop()
-            if isinstance(part, bytes):
-                writer.add_block(owner, part)
-            elif isinstance(part, int):
-                owner = part
-            else:
-                pending.append(owner)
-                owner = writer.add_folder(encoded(part.path), part.stamp)
-                part.parts.reverse()
-                pending += part.parts
-                part.parts = []  # so that the tree dies bit by bit
+        writer.add_tree(root)
         self._take(writer)
 
     @classmethod
@@ -198,6 +185,46 @@ class ColumnsWriter:
         self.names: list[bytes] = []
         self.folders: list[bytes] = []
         self.files = self.position = self.folder_position = 0
+
+    def add_tree(self, root: Folder) -> None:
+        """Put a tree into empty columns, and take it to pieces, so that it dies bit by bit."""
+        offsets, starts, owners = self.offsets, self.starts, self.owners
+        folder_offsets, stamps, names, folders = (
+            *(self.folder_offsets, self.stamps, self.names, self.folders),
+        )
+        position = files = folder_position = owner = number = 0
+        pending: list[bytes | Folder | int] = [root]  # the next at the end; or the owner from here
+        while pending:
+            part = pending.pop()
+            if isinstance(part, Folder):
+                folder_offsets.append(folder_position)
+                stamps.append(part.stamp)
+                path = b"\0" + part.path.encode(ENCODING, ERRORS)
+                folders.append(path)
+                folder_position += len(path)
+                parts = part.parts
+                if len(parts) != 1 or isinstance(parts[0], Folder):
+                    pending.append(owner)
+                    owner = number
+                    number += 1
+                    parts.reverse()
+                    pending += parts
+                    part.parts = []
+                    continue
+                block, owner_of_block = parts[0], number  # as in most folders
+                number += 1
+            elif isinstance(part, bytes):
+                block, owner_of_block = part, owner
+            else:
+                owner = part
+                continue
+            offsets.append(position)
+            starts.append(files)
+            owners.append(owner_of_block)
+            names.append(block)
+            position += len(block)
+            files += block.count(b"\0")
+        self.position, self.files, self.folder_position = position, files, folder_position
 
     def add_folder(self, path: bytes, stamp: int) -> int:
         """Add a folder, and return its number."""

@@ -6,13 +6,12 @@ scopes around it; of those, the innermost that says anything about a path decide
 goes from the top down and never enters an ignored folder needs nothing else: that a file below
 an excluded folder cannot be re-included follows by itself.
 
-Paths are compared byte by byte, as git does it: `as_bytes` gives a text with one character for
-each byte.
+Names and paths are bytes, and compared byte by byte, as git does it.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from sys import getsizeof
 from typing import Final, NamedTuple
 
 from boundedcollections.files.wildmatch import (
@@ -30,6 +29,12 @@ _BOM: Final = b"\xef\xbb\xbf"
 # Past the process-wide cache of `re`, which would keep the patterns of trees that are long gone.
 _compile: Final = getattr(getattr(re, "_compiler", re), "compile", re.compile)
 
+_BY_EXTENSION: Final = re.compile(r"\*\.([^*?\[\\.]*)(?:\[([0-9A-Za-z]{1,8})\])?", re.DOTALL)
+"""Patterns like ``*.log`` and ``*.py[co]``."""
+
+_FEW: Final = 32
+"""Up to so many signs of a match are looked for in all names of a folder at once."""
+
 _BEGINNING: Final = 2
 """So many plain characters at the beginning of a pattern tell most names apart from it."""
 
@@ -41,7 +46,11 @@ _EXPRESSION_CHAR_BYTES: Final = 6
 
 
 class _Line(NamedTuple):
-    """One line of an ignore file: its pattern without ``!``, the first ``/`` and the last."""
+    """
+    One line of an ignore file: its pattern without ``!``, the first ``/`` and the last.
+
+    The pattern has one character for each byte.
+    """
 
     pattern: str
     negated: bool
@@ -59,9 +68,9 @@ class Sifted(NamedTuple):
         undecided: the rules say nothing.
     """
 
-    kept: list[str]
-    ignored: list[str]
-    undecided: list[str]
+    kept: list[bytes]
+    ignored: list[bytes]
+    undecided: list[bytes]
 
 
 class IgnoreRules:
@@ -70,10 +79,10 @@ class IgnoreRules:
 
     >>> rules = IgnoreRules(b"*.log\n!keep.log\n/build/\n")
     >>> kept, ignored, undecided = rules.sift(
-    ...     ["a.log", "a.py", "build", "keep.log"], "", is_folder=False
+    ...     [b"a.log", b"a.py", b"build", b"keep.log"], b"", is_folder=False
     ... )
     >>> kept, ignored, sorted(undecided)  # in no particular order
-    (['keep.log'], ['a.log'], ['a.py', 'build'])
+    ([b'keep.log'], [b'a.log'], [b'a.py', b'build'])
 
     Attributes:
         bytes: what they take in memory, at most.
@@ -91,13 +100,13 @@ class IgnoreRules:
     def __bool__(self) -> bool:
         return bool(self._for_folders)
 
-    def sift(self, names: list[str], folder: str, *, is_folder: bool) -> Sifted | None:
+    def sift(self, names: list[bytes], folder: bytes, *, is_folder: bool) -> Sifted | None:
         """
         Sort out names of one folder by the last line that matches each; None if all are undecided.
 
         Args:
             names: of files, or of folders.
-            folder: their folder relative to that of the file, as bytes, with a final ``/``.
+            folder: their folder relative to that of the file, with a final ``/``.
             is_folder: whether they are real folders; links to some are not.
         """
         return (self._for_folders if is_folder else self._for_files).sift(names, folder)
@@ -118,21 +127,24 @@ class _Table:
         "_ignores",
         "_names",
         "_paths",
+        "_signs",
         "bytes",
     )
 
     def __init__(self, lines: Iterable[_Line], *, ignore_case: bool) -> None:
         self._ignore_case = ignore_case
         self._ignores: list[bool] = []  # what each line says
-        self._by_name: dict[str, int] = {}
-        self._by_extension: dict[str, int] = {}  # ``*.ext``
-        self._by_path: dict[str, int] = {}
+        self._by_name: dict[bytes, int] = {}
+        self._by_extension: dict[bytes, int] = {}  # ``*.ext``
+        self._by_path: dict[bytes, int] = {}
         names: dict[int, str] = {}
         paths: dict[int, str] = {}
         folders: set[str] = set()  # where alone a pattern with a slash may match
         beginnings: set[str] = set()  # or how the paths of such folders begin
         endings: set[str] = set()  # or how they end
+        entries = 0
         for number, (pattern, negated, _, has_slash) in enumerate(lines):
+            entries += 1
             self._ignores.append(not negated)
             plain = lower(pattern) if ignore_case else pattern
             beginning, ending = plain[: literal_length(plain)], literal_ending(plain)
@@ -147,34 +159,42 @@ class _Table:
                 else:
                     beginnings.add(head)
             if beginning == plain:
-                (self._by_path if has_slash else self._by_name)[plain] = number
-            elif not has_slash and _is_extension(plain):
-                self._by_extension[plain[2:]] = number
+                (self._by_path if has_slash else self._by_name)[_raw(plain)] = number
+            elif not has_slash and (extensions := _extensions(pattern, ignore_case=ignore_case)):
+                self._by_extension.update(dict.fromkeys(map(_raw, extensions), number))
+                entries += len(extensions) - 1
             else:
                 (paths if has_slash else names)[number] = pattern
-        self._folders = frozenset(folders)
-        self._folder_beginnings = tuple(beginnings)
-        self._folder_endings = tuple(endings)
+        self._folders = frozenset(map(_raw, folders))
+        self._folder_beginnings = tuple(map(_raw, beginnings))
+        self._folder_endings = tuple(map(_raw, endings))
         self._names = _Patterns(names, ignore_case=ignore_case)
         self._extensions = self._names.extensions.union(self._by_extension)
         self._paths = _Patterns(paths, ignore_case=ignore_case)
+        signs = (
+            *(b"\0" + beginning for beginning in self._names.beginnings),
+            *(b"." + extension + b"\0" for extension in self._extensions),
+            *self._names.literals,
+        )
+        self._signs = signs if len(signs) <= _FEW else None
         self.bytes: int = (
-            _LINE_BYTES * len(self._ignores)
+            _LINE_BYTES * entries
             + sum(map(len, (*self._by_name, *self._by_extension, *self._by_path)))
             + self._names.bytes
             + self._paths.bytes
+            + sum(8 + getsizeof(sign) for sign in self._signs or ())
         )
 
     def __bool__(self) -> bool:
         return bool(self._ignores)
 
-    def sift(self, names: list[str], folder: str) -> Sifted | None:
+    def sift(self, names: list[bytes], folder: bytes) -> Sifted | None:
         if self._ignore_case:
-            folder = lower(folder)
+            folder = folder.lower()  # A to Z only, as these are bytes
         if (
             folder in self._folders
             or folder.startswith(self._folder_beginnings)
-            or f"/{folder}".endswith(self._folder_endings)
+            or (b"/" + folder).endswith(self._folder_endings)
         ):
             return self._sift_by(self._last_for_path, names, folder)
         suspects = names if self._ignore_case else self._suspects(names)
@@ -184,38 +204,42 @@ class _Table:
         others = set(names).difference(suspects)
         return sifted._replace(undecided=[*sifted.undecided, *others])
 
-    def _suspects(self, names: list[str]) -> list[str]:
+    def _suspects(self, names: list[bytes]) -> list[bytes]:
         """Return the names that a line may match; most names are none, and pass quickly."""
         plain, extensions = self._by_name, self._extensions
         patterns = self._names
         beginnings = patterns.beginnings
-        text = "\0".join(names)
-        if not text.isascii() or any(literal in text for literal in patterns.literals):
+        text = b"\0" + b"\0".join(names) + b"\0"
+        if self._signs is not None and plain.keys().isdisjoint(names):
+            for sign in self._signs:
+                if sign in text:
+                    break
+            else:
+                return []
+        if any(literal in text for literal in patterns.literals):
             matches_other = patterns.matches_other
             return [
                 name
                 for name in names
                 if name in plain
-                or name.rpartition(".")[2] in extensions
+                or name.rpartition(b".")[2] in extensions
                 or name[:_BEGINNING] in beginnings
                 or matches_other(name)
-                or not name.isascii()
             ]
         return [
             name
             for name in names
             if name in plain
-            or name.rpartition(".")[2] in extensions
+            or name.rpartition(b".")[2] in extensions
             or name[:_BEGINNING] in beginnings
         ]
 
     def _sift_by(
-        self, last_for: Callable[[str, str], int], names: list[str], folder: str
+        self, last_for: Callable[[bytes, bytes], int], names: list[bytes], folder: bytes
     ) -> Sifted:
         sifted = Sifted([], [], [])
         for name in names:
-            raw = as_bytes(name)
-            number = last_for(lower(raw) if self._ignore_case else raw, folder)
+            number = last_for(name.lower() if self._ignore_case else name, folder)
             if number < 0:
                 sifted.undecided.append(name)
             elif self._ignores[number]:
@@ -224,15 +248,15 @@ class _Table:
                 sifted.kept.append(name)
         return sifted
 
-    def _last_for_name(self, name: str, _folder: str) -> int:
+    def _last_for_name(self, name: bytes, _folder: bytes) -> int:
         """Return the number of the last line that matches; -1 if none does."""
         number = self._by_name.get(name, -1)
-        _, dot, extension = name.rpartition(".")
+        _, dot, extension = name.rpartition(b".")
         if dot:
             number = max(number, self._by_extension.get(extension, -1))
         return max(number, self._names.last_match(name))
 
-    def _last_for_path(self, name: str, folder: str) -> int:
+    def _last_for_path(self, name: bytes, folder: bytes) -> int:
         path = folder + name
         by_path = max(self._by_path.get(path, -1), self._paths.last_match(path))
         return max(by_path, self._last_for_name(name, folder))
@@ -274,18 +298,18 @@ class _Patterns:
             else:
                 others.append(expressions[-1])
                 literals.add(literal_within(pattern))
-        self.beginnings = frozenset(beginnings)
-        self.extensions = frozenset(extensions)
-        self.literals = frozenset(literals)
+        self.beginnings = frozenset(map(_raw, beginnings))
+        self.extensions = frozenset(map(_raw, extensions))
+        self.literals = frozenset(map(_raw, literals))
         self.matches_other = _fullmatch("|".join(others)) if others else _nothing_matches
         self._in_groups = "|".join(f"({expression})" for expression in expressions)
-        self._last: Callable[[str], re.Match[str] | None] | None = None
+        self._last: Callable[[bytes], re.Match[bytes] | None] | None = None
         self.bytes: int = sum(
             _EXPRESSION_BYTES + _EXPRESSION_CHAR_BYTES * len(text)
             for text in (*expressions, *others)
         )
 
-    def last_match(self, subject: str) -> int:
+    def last_match(self, subject: bytes) -> int:
         """Return the number of the last line that matches; -1 if none does."""
         if not self._numbers:
             return -1
@@ -295,9 +319,14 @@ class _Patterns:
         return self._numbers[match.lastindex - 1] if match and match.lastindex else -1
 
 
-def _fullmatch(expression: str) -> Callable[[str], re.Match[str] | None]:
-    compiled: re.Pattern[str] = _compile(expression, re.DOTALL)
+def _fullmatch(expression: str) -> Callable[[bytes], re.Match[bytes] | None]:
+    compiled: re.Pattern[bytes] = _compile(_raw(expression), re.DOTALL)
     return compiled.fullmatch
+
+
+def _raw(text: str) -> bytes:
+    """Return the bytes that the characters of `text` stand for."""
+    return text.encode("latin-1")
 
 
 _nothing_matches: Final = _fullmatch(NEVER)
@@ -310,7 +339,7 @@ class Scope(NamedTuple):
     Attributes:
         rules: of one file.
         outer: the scope that is asked where these rules say nothing.
-        skipped: how many characters of a path, as the walk sees it, lead to the file's folder.
+        skipped: how many bytes of a path, as the walk sees it, lead to the file's folder.
         lead: what comes before that path, if the file is in a folder above the walk's root.
         ignore_case: whether this repository ignores the case of A to Z.
     """
@@ -318,39 +347,28 @@ class Scope(NamedTuple):
     rules: IgnoreRules
     outer: "Scope | None" = None
     skipped: int = 0
-    lead: str = ""
+    lead: bytes = b""
     ignore_case: bool = False
 
     def sift(
-        self, names: list[str], folder: str, *, is_folder: bool
-    ) -> tuple[list[str], list[str]]:
+        self, names: list[bytes], folder: bytes, *, is_folder: bool
+    ) -> tuple[list[bytes], list[bytes]]:
         """
         Return the names in `folder` that git does not ignore, and those that it does.
 
         It is taken for granted that `folder`, relative to the root of the walk, is not ignored.
         """
-        raw_folder = as_bytes(folder)
-        kept: list[str] = []
-        ignored: list[str] = []
+        kept: list[bytes] = []
+        ignored: list[bytes] = []
         scope: Scope | None = self
         while scope is not None:
-            local = scope.lead + raw_folder[scope.skipped :]
+            local = scope.lead + folder[scope.skipped :]
             if sifted := scope.rules.sift(names, local, is_folder=is_folder):
                 kept += sifted.kept
                 ignored += sifted.ignored
                 names = sifted.undecided
             scope = scope.outer
         return kept + names, ignored
-
-
-def as_bytes(text: str) -> str:
-    """
-    Return `text` as git sees it: one character for each byte of its name on disk.
-
-    >>> as_bytes("ü")
-    'Ã¼'
-    """
-    return text if text.isascii() else os.fsencode(text).decode("latin-1")
 
 
 def _lines(content: bytes) -> Iterator[_Line]:
@@ -376,7 +394,12 @@ def _without_trailing_spaces(text: str) -> str:
     return text[: len(kept) + backslashes % 2]  # an odd one escapes the space behind it
 
 
-def _is_extension(pattern: str) -> bool:
-    """Whether it is ``*.`` and then nothing special and no further dot."""
-    rest = pattern[2:]
-    return pattern.startswith("*.") and "." not in rest and literal_length(rest) == len(rest)
+def _extensions(pattern: str, *, ignore_case: bool) -> list[str]:
+    """Return what names have behind their last dot, if that alone decides; otherwise nothing."""
+    simple = _BY_EXTENSION.fullmatch(pattern)
+    if simple is None:
+        return []
+    extension, last = simple.groups()
+    if last is None:
+        return [lower(extension) if ignore_case else extension]
+    return [] if ignore_case else [extension + char for char in last]  # git keeps capitals there

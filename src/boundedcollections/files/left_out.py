@@ -5,7 +5,7 @@ from sys import getsizeof
 from boundedcollections.files.builder import TreeBuilder
 from boundedcollections.files.gitignore import Scope
 from boundedcollections.files.sorting import in_order
-from boundedcollections.files.tree import Bounds
+from boundedcollections.files.tree import Bounds, decoded, encoded
 
 
 class LeftOut:
@@ -24,7 +24,7 @@ class LeftOut:
 
     __slots__ = ("_bounds", "_builder", "_files", "_skip", "folders", "skipped")
 
-    def __init__(self, bounds: Bounds, builder: TreeBuilder, skip: frozenset[str]) -> None:
+    def __init__(self, bounds: Bounds, builder: TreeBuilder, skip: frozenset[bytes]) -> None:
         self._bounds = bounds
         self._builder = builder
         self._skip = skip
@@ -37,8 +37,8 @@ class LeftOut:
         return tuple(in_order(self._files))
 
     def select(
-        self, path: str, files: list[str], folders: list[str], scope: Scope | None
-    ) -> tuple[list[str], list[str]]:
+        self, path: str, files: list[bytes], folders: list[bytes], scope: Scope | None
+    ) -> tuple[list[bytes], list[bytes]]:
         """
         Return what is neither always skipped nor ignored of what is in one folder.
 
@@ -49,36 +49,41 @@ class LeftOut:
             scope: the rules that hold there.
         """
         files, folders = self._without_skipped(files), self._without_skipped(folders)
-        if scope and files:
-            files = self._sift(path, files, scope, self._files)
-        if scope and folders:
-            folders = self._sift(path, folders, scope, self.folders)
+        if scope:
+            raw_path = encoded(path)
+            if files:
+                kept, ignored = scope.sift(files, raw_path, is_folder=False)
+                if ignored:
+                    files = kept
+                    self._note(path, ignored, self._files)
+            if folders:
+                kept, ignored = scope.sift(folders, raw_path, is_folder=True)
+                if ignored:
+                    folders = kept
+                    self._note(path, ignored, self.folders)
         return files, folders
 
     def is_full(self) -> bool:
         """Return whether no more files are to be remembered."""
         return len(self._files) >= self._bounds.max_ignored_files
 
-    def remember(self, path: str, files: list[str], folders: list[str]) -> None:
+    def remember(self, path: str, files: list[bytes], folders: list[bytes]) -> None:
         """Remember what is in an ignored folder, but for what is always skipped."""
         for names, left_out in (files, self._files), (folders, self.folders):
             kept = sorted(set(names) - self._skip)
-            self._keep([f"{path}/{name}" for name in kept], left_out)
+            self._keep([f"{path}/{decoded(name)}" for name in kept], left_out)
 
-    def _without_skipped(self, names: list[str]) -> list[str]:
+    def _without_skipped(self, names: list[bytes]) -> list[bytes]:
         if self._skip.isdisjoint(names):
             return names
         kept = [name for name in names if name not in self._skip]
         self.skipped += len(names) - len(kept)
         return kept
 
-    def _sift(self, path: str, names: list[str], scope: Scope, left_out: list[str]) -> list[str]:
-        """Return the names that are not ignored; remember the others in `left_out`."""
-        kept, ignored = scope.sift(names, path, is_folder=left_out is self.folders)
+    def _note(self, path: str, ignored: list[bytes], left_out: list[str]) -> None:
+        """Count what is ignored in one folder, and remember it in `left_out`."""
         self.skipped += len(ignored)
-        if ignored:
-            self._keep([path + name for name in sorted(ignored)], left_out)
-        return kept
+        self._keep([path + decoded(name) for name in sorted(ignored)], left_out)
 
     def _keep(self, paths: list[str], left_out: list[str]) -> None:
         """Add paths to those that are remembered, as far as there is room."""

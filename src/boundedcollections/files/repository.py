@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from boundedcollections.files.gitignore import IgnoreRules, Scope, as_bytes
+from boundedcollections.files.gitignore import IgnoreRules, Scope
 from boundedcollections.files.stamps import NO_RULES, stamp_of_files
 
 GIT: Final = ".git"
@@ -108,12 +108,12 @@ class IgnoreFiles:
             has_git: whether it may be a repository.
         """
         path = self._root / folder
-        skipped = len(as_bytes(folder))
+        skipped = len(os.fsencode(folder))
         if folder and has_git and (git := _git_folder(path)):
             outer = self._repository(git, skipped=skipped)
         return self._with_file(path, outer, skipped=skipped)
 
-    def _repository(self, git: Path, *, skipped: int = 0, lead: str = "") -> Scope | None:
+    def _repository(self, git: Path, *, skipped: int = 0, lead: bytes = b"") -> Scope | None:
         config = self._read(git / "config")
         ignore_case = _IGNORES_CASE.search(config) is not None
         scope: Scope | None = None
@@ -137,7 +137,7 @@ class IgnoreFiles:
         return files
 
     def _with_file(
-        self, folder: Path, outer: Scope | None, *, skipped: int = 0, lead: str = ""
+        self, folder: Path, outer: Scope | None, *, skipped: int = 0, lead: bytes = b""
     ) -> Scope | None:
         content = self._read(folder / IGNORE_FILE, _NO_LINK)  # git follows no link there either
         ignore_case = outer is not None and outer.ignore_case
@@ -242,5 +242,5 @@ def _beginning(path: Path, size: int, flags: int = 0) -> bytes:
         return file.read(size) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
-def _lead(names: Sequence[str]) -> str:
-    return as_bytes("".join(f"{name}/" for name in names))
+def _lead(names: Sequence[str]) -> bytes:
+    return os.fsencode("".join(f"{name}/" for name in names))

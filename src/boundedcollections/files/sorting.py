@@ -3,6 +3,8 @@
 from heapq import merge
 from typing import Final
 
+from boundedcollections.files.tree import decoded, encoded
+
 _PIECE: Final = 8_192
 """One call sorts at most so many texts."""
 
@@ -14,3 +16,11 @@ def in_order(texts: list[str]) -> list[str]:
         return texts
     pieces = [sorted(texts[at : at + _PIECE]) for at in range(0, len(texts), _PIECE)]
     return list(merge(*pieces))
+
+
+def in_order_of_texts(names: list[bytes]) -> list[bytes]:
+    """Return the names in the order of what they are when decoded."""
+    if len(names) <= _PIECE and b"".join(names).isascii():
+        names.sort()  # which is the same then
+        return names
+    return [encoded(text) for text in in_order([decoded(name) for name in names])]

@@ -26,7 +26,7 @@ NO_RULES: Final = 1
 """The stamp of ignore files where there are none."""
 
 
-def stamp_of_folder(path: str) -> int:
+def stamp_of_folder(path: bytes) -> int:
     """
     Return the stamp of a folder; it must be taken before the folder is read.
 

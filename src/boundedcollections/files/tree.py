@@ -21,8 +21,8 @@ _STRING_BYTES: Final = getsizeof("")
 STAMP_BYTES: Final = 48
 """What a stamp takes more."""
 
-_ENCODING: Final = sys.getfilesystemencoding()
-_ERRORS: Final = sys.getfilesystemencodeerrors()
+ENCODING: Final = sys.getfilesystemencoding()
+ERRORS: Final = sys.getfilesystemencodeerrors()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +103,12 @@ class Found(NamedTuple):
 
 def encoded(text: str) -> bytes:
     """Return `text` as the file system encodes it."""
-    return text.encode(_ENCODING, _ERRORS)
+    return text.encode(ENCODING, ERRORS)
 
 
 def decoded(text: bytes) -> str:
     """Return what `encoded` was given."""
-    return text.decode(_ENCODING, _ERRORS)
+    return text.decode(ENCODING, ERRORS)
 
 
 def folder_bytes(paths: list[str]) -> int:

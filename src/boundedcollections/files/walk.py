@@ -20,12 +20,18 @@ from boundedcollections.files.gitignore import Scope
 from boundedcollections.files.left_out import LeftOut
 from boundedcollections.files.repository import EXHAUSTED, GIT, IGNORE_FILE, IgnoreFiles
 from boundedcollections.files.stamps import NO_RULES, stamp_of_folder
-from boundedcollections.files.tree import Bounds, Folder, Found
+from boundedcollections.files.tree import Bounds, Folder, Found, decoded, encoded
+
+Names = list[bytes]
+Entries = Iterator[os.DirEntry[bytes]]
 
 _BATCH_ENTRIES: Final = 1_024
 """Bounds are looked at before a folder is read, and again after so many of its entries."""
 
 _RULES_STAMP_BYTES: Final = 300
+
+_GIT: Final = encoded(GIT)
+_IGNORE_FILE: Final = encoded(IGNORE_FILE)
 
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 _REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
@@ -79,11 +85,12 @@ class Walk:
         use_global_gitignore: bool = False,
         takes_stamps: bool = False,
     ) -> None:
-        self._root = root.rstrip("/") + "/"
+        self._root = encoded(root.rstrip("/") + "/")
         self._takes_stamps = takes_stamps
         self._builder = TreeBuilder(bounds, takes_stamps=takes_stamps)
-        self._left_out = LeftOut(bounds, self._builder, skip)
-        self._special = skip | ({GIT, IGNORE_FILE} if use_gitignore else set())
+        raw_skip = frozenset(map(encoded, skip))
+        self._left_out = LeftOut(bounds, self._builder, raw_skip)
+        self._special = raw_skip | ({_GIT, _IGNORE_FILE} if use_gitignore else set())
         self._rules: dict[str, int] = {}
         self.ignore_files = (
             IgnoreFiles(root, use_global=use_global_gitignore) if use_gitignore else None
@@ -189,7 +196,7 @@ class Walk:
             Closed: it was stopped.
         """
         if self._is_stopped():
-            raise Closed(f"the walk through {self._root!r} was stopped")
+            raise Closed(f"the walk through {decoded(self._root)!r} was stopped")
         return self._clock() < self._deadline
 
     # ── one folder ──────────────────────────────────────────────────────────────────────────
@@ -199,10 +206,11 @@ class Walk:
             raise BoundReached("max_seconds")
         bound = None
         path, scope = folder.path, folder.scope
+        full_path = self._root + encoded(path)
         try:
             if self._takes_stamps:
-                folder.stamp = stamp_of_folder(self._root + path)
-            with os.scandir(self._root + path) as entries:
+                folder.stamp = stamp_of_folder(full_path)
+            with os.scandir(full_path) as entries:
                 files, folders, is_last = self._next_batch(entries, path)
                 if (
                     scope
@@ -214,6 +222,8 @@ class Walk:
                         entries, path, files, folders, scope, is_last=is_last
                     )
         except OSError as error:
+            if isinstance(error.filename, bytes):
+                error.filename = decoded(error.filename)  # as people expect it
             if not path:
                 raise
             folder.stamp = 0
@@ -224,12 +234,10 @@ class Walk:
         if bound:
             raise BoundReached(bound)
 
-    def _next_batch(
-        self, entries: Iterator[os.DirEntry[str]], path: str
-    ) -> tuple[list[str], list[str], bool]:
+    def _next_batch(self, entries: Entries, path: str) -> tuple[Names, Names, bool]:
         """Return the names of the next files and folders, and whether there are no more."""
-        files: list[str] = []
-        folders: list[str] = []
+        files: Names = []
+        folders: Names = []
         others = failures = 0
         batch = islice(entries, _BATCH_ENTRIES)
         while True:
@@ -252,18 +260,18 @@ class Walk:
 
     def _read_by_rules(
         self,
-        entries: Iterator[os.DirEntry[str]],
+        entries: Entries,
         path: str,
-        files: list[str],
-        folders: list[str],
+        files: Names,
+        folders: Names,
         scope: Scope | None,
         *,
         is_last: bool,
-    ) -> tuple[list[str], list[str], Scope | None, str | None]:
+    ) -> tuple[Names, Names, Scope | None, str | None]:
         """Return files, folders, what holds in there, and a bound reached before the end."""
         if self.ignore_files:
-            has_git = not is_last or GIT in folders or GIT in files
-            if has_git or IGNORE_FILE in files:
+            has_git = not is_last or _GIT in folders or _GIT in files
+            if has_git or _IGNORE_FILE in files:
                 outer, scope = scope, self._scope_in(path, scope, has_git=has_git)
                 self._book_rules(scope, known=outer)
         files, folders = self._left_out.select(path, files, folders, scope)
@@ -306,7 +314,7 @@ class Walk:
                 continue
             skipped = left_out.skipped
             try:
-                with os.scandir(self._root + path) as entries:
+                with os.scandir(self._root + encoded(path)) as entries:
                     files, folders, _ = self._next_batch(entries, path)
             except OSError:
                 continue
