@@ -122,6 +122,17 @@ class TestWhatIsRead:
         assert "a/deep/" in spy.taken()
         assert "a/deep/other" in index
 
+    def test_a_root_in_the_place_of_another_with_all_below_it(self, spied: Spied) -> None:
+        root, index, spy = spied
+        aside = root.rename(root.parent / f"{root.name}-aside")
+        plant(root, "a/deep/other", "b/z")
+        for folder in (".", "a", "a/deep", "b"):  # that its times are the same gives nothing away
+            times = (aside / folder).stat()
+            os.utime(root / folder, ns=(times.st_atime_ns, times.st_mtime_ns))
+        index.refresh()
+        assert spy.taken() == ["", "a/", "a/deep/", "b/"]
+        assert list(index) == ["a/deep/other", "b/z"]
+
     def test_everything_below_rules_that_were_edited_in_place(self, spied: Spied) -> None:
         root, index, spy = spied
         plant(root, "a/.gitignore")

@@ -91,11 +91,33 @@ class TestWhatIsFound:
         (found,) = paths(walk(tmp_path))
         assert os.fsencode(found) == name + b"/" + name
 
+    @pytest.mark.parametrize("ascii_names", [0, 100])  # in one block, or in several
+    def test_odd_names_are_in_the_order_of_texts_though_bytes_have_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ascii_names: int
+    ) -> None:
+        odd = [
+            os.fsdecode(b"\xff"),
+            "\ue000",
+            "\U0001f600",
+            "\xe9",
+            "e\u0301",
+            "z",
+            os.fsdecode(b"\x80"),
+        ]
+        assert sorted(odd) != [os.fsdecode(name) for name in sorted(map(os.fsencode, odd))]
+        names = [*odd, *map(str, range(ascii_names))]
+        plant(tmp_path, *names, *(f"{name}-/{inner}" for name in odd for inner in names))
+        expected = sorted([*names, *(f"{name}-/{inner}" for name in odd for inner in names)])
+        assert paths(walk(tmp_path)) == expected
+        monkeypatch.setattr("boundedcollections.files.sorting._PIECE", 5)
+        assert paths(walk(tmp_path)) == expected
+
     def test_always_skipped_names_are_left_out_everywhere(self, tmp_path: Path) -> None:
         plant(tmp_path, ".git/config", "a/.git", "a/node_modules/x", "node_modules/y", "kept")
-        found = walk(tmp_path, skip=frozenset({".git", "node_modules"}))
+        plant(tmp_path, "ü/\udcff")
+        found = walk(tmp_path, skip=frozenset({".git", "node_modules", "\udcff"}))
         assert paths(found) == ["kept"]
-        assert found.skipped == 4
+        assert found.skipped == 5
         assert found.ignored == ()
 
 

@@ -1,11 +1,17 @@
 import errno
 import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trees import plant
 from walks import Listing, paths, walk
+
+NOBODY = 65_534
 
 
 class Entry:
@@ -51,6 +57,36 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: OSError | Listing
     monkeypatch.setattr(os, "scandir", fail)
 
 
+def after_the_root(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Act once, when the first folder of a walk has been listed and before the next one is."""
+    scandir = os.scandir
+    listed = 0
+
+    def spy(path: bytes) -> Any:
+        nonlocal listed
+        listed += 1
+        if listed == 2:
+            monkeypatch.setattr(os, "scandir", scandir)
+            act()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", spy)
+
+
+@contextmanager
+def as_somebody(place: str) -> Iterator[None]:
+    """Own `place` and be no superuser, whom nothing is forbidden."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(place, NOBODY, -1)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 class TestFailures:
     @pytest.mark.parametrize(
         ("code", "errors", "unreachable"),
@@ -78,13 +114,45 @@ class TestFailures:
         assert paths(found) == ["a", "c/d"]
         assert (found.errors, found.unreachable, found.directories) == (errors, unreachable, 2)
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-    def test_a_forbidden_folder_is_counted(self, tmp_path: Path) -> None:
-        plant(tmp_path, "a", "secret/b").joinpath("secret").chmod(0)
+    def test_a_folder_that_is_forbidden_during_the_walk_is_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with tempfile.TemporaryDirectory() as place, as_somebody(place):
+            root = plant(Path(place), "a", "b/c", "secret/d")
+            after_the_root(monkeypatch, lambda: (root / "secret").chmod(0))
+            found = walk(root)
+            (root / "secret").chmod(0o700)
+        assert paths(found) == ["a", "b/c"]
+        assert (found.errors, found.unreachable, found.truncated) == (1, (), ())
+
+    @pytest.mark.parametrize("becomes", ["nothing", "a file"])
+    def test_a_folder_that_vanishes_during_the_walk_is_as_if_it_never_was(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, becomes: str
+    ) -> None:
+        plant(tmp_path, "a", "b/c", "gone/d/e")
+
+        def replace() -> None:
+            shutil.rmtree(tmp_path / "gone")
+            if becomes == "a file":
+                plant(tmp_path, "gone")
+
+        after_the_root(monkeypatch, replace)
         found = walk(tmp_path)
-        tmp_path.joinpath("secret").chmod(0o700)
-        assert paths(found) == ["a"]
-        assert found.errors == 1
+        assert paths(found) == ["a", "b/c"]
+        assert (found.errors, found.unreachable) == (0, ())
+
+    def test_a_folder_that_becomes_a_loop_during_the_walk_is_gone_round_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plant(tmp_path, "a", "b/c")
+
+        def replace() -> None:
+            shutil.rmtree(tmp_path / "b")
+            (tmp_path / "b").symlink_to(".")
+
+        after_the_root(monkeypatch, replace)
+        assert paths(walk(tmp_path)) == ["a", "b/a", "b/b"]
+        assert paths(walk(tmp_path)) == ["a", "b"]
 
     def test_a_root_that_cannot_be_read_fails_the_walk(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="missing"):
