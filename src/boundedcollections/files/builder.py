@@ -138,7 +138,8 @@ class TreeBuilder:
             self._add_many(folder, files, folders, scope)
         elif not folders:  # as in most folders
             if files:
-                self._add_block(folder, in_order_of_texts(files))
+                files.sort()
+                self._add_block(folder, files)
         elif files:
             self._add_among(
                 folder, in_order_of_texts(files), self._enter(folder.path, folders, scope)
@@ -195,6 +196,8 @@ class TreeBuilder:
 
     def _add_block(self, folder: Folder, names: list[bytes]) -> None:
         block = b"\0" + b"\0".join(names)
+        if not block.isascii():  # the order of bytes need not be that of texts
+            block = b"\0" + b"\0".join(in_order_of_texts(names))
         size = self.bytes + BLOCK_BYTES + len(block)
         if size > self._max_bytes:
             self._add_what_fits(folder, block)
