@@ -45,6 +45,8 @@ class TestLines:
             (b"*.lo[gx]", "lox", False),
             (b"*.lo[gx]\n!*.log", "a.log", False),
             (b"*.[ab]", ".b", True),
+            (b".env.*", ".env.local", True),
+            (b".env.*", ".envy", False),
             (b"a*/b", "ax/b", True),
             (b"a/*/b/c", "a/x/b/c", True),
             (b"a/*/b/c", "a/x/y/c", False),
