@@ -8,6 +8,7 @@ from trees import plant
 from boundedcollections.files import limits
 from boundedcollections.files.across import AcrossFolders
 from boundedcollections.files.chosen import Chosen
+from boundedcollections.files.folder_hits import FolderHits
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.listings import FolderListings
 from boundedcollections.files.name_hits import NameHits
@@ -23,9 +24,10 @@ def across(folder: Path, query: str) -> tuple[AcrossFolders, Chosen]:
     index.index()
     columns = index.snapshot().columns
     tables = Tables(columns, StandardEngine(), 1 << 20)
-    chosen = Chosen(columns, Query(query), 10)
+    chosen = Chosen(tables, Query(query), 10)
     listings = FolderListings(tables)
-    return AcrossFolders(tables, chosen, listings, NameHits(tables, chosen)), chosen
+    folders = FolderHits(tables, chosen, listings, {})
+    return AcrossFolders(tables, chosen, listings, folders, NameHits(tables, chosen)), chosen
 
 
 @pytest.mark.parametrize(("most", "files"), [(8, 8), (19, 16), (20, 20)])
@@ -34,7 +36,7 @@ def test_so_many_names_are_looked_at_in_folders_that_hold_the_query(
 ) -> None:
     monkeypatch.setattr(limits, "MOST_NAMES", most)
     search, chosen = across(tmp_path, "ab")
-    search.add_folders()
+    search.add_folders(likely=True)
     assert (len(chosen.files), chosen.incomplete) == (files, files < 20)
 
 
@@ -68,7 +70,7 @@ def test_all_looks_at_names_together_are_bounded(
     monkeypatch.setattr(StandardEngine, "most_texts", 19)
     columns = index.snapshot().columns
     tables = Tables(columns, StandardEngine(), 1 << 20)
-    chosen = Chosen(columns, Query("ab"), 10)
+    chosen = Chosen(tables, Query("ab"), 10)
     hits = NameHits(tables, chosen)
     assert len(hits.of(b"ab", [range(10)]).numbers) == 10
     assert hits.of(b"ab", [range(10)]) == ([], True)

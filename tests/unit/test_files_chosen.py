@@ -9,6 +9,8 @@ from boundedcollections.files import limits
 from boundedcollections.files.chosen import Chosen
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.query import Query
+from boundedcollections.files.standard import StandardEngine
+from boundedcollections.files.tables import Tables
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +22,8 @@ def chosen(folder: Path, query: str) -> Chosen:
     """Return what chooses from ten files that are called ``ab-0`` and so on."""
     index = ReplaceOnIndex(plant(folder, *(f"ab-{n}" for n in range(10))))
     index.index()
-    return Chosen(index.snapshot().columns, Query(query), 3)
+    tables = Tables(index.snapshot().columns, StandardEngine(), 1 << 20)
+    return Chosen(tables, Query(query), 3)
 
 
 def test_the_longest_term_comes_first_and_its_folders_are_told_apart(tmp_path: Path) -> None:

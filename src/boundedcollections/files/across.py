@@ -5,16 +5,22 @@ All of this is bounded by the folders and names that are looked into.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from heapq import nsmallest
 from itertools import islice
+from typing import Final
 
 from boundedcollections.files import limits
 from boundedcollections.files.chosen import Chosen
 from boundedcollections.files.engines import Hits
+from boundedcollections.files.folder_hits import FolderHits
 from boundedcollections.files.listings import FolderListings, climb, holds_all
 from boundedcollections.files.name_hits import NameHits
 from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import encoded
+
+_STEPS: Final = tuple(
+    step << shift for shift in range(9) for step in ((2, 3) if shift else (1, 2, 3))
+)
+"""So long are beginnings of a query that folders are asked for while names are for the rest."""
 
 
 class AcrossFolders:
@@ -24,31 +30,43 @@ class AcrossFolders:
     Args:
         tables: where to look.
         chosen: what is sought, and where files are added.
+        listings: of folders.
+        folder_hits: finds folders.
         name_hits: finds names.
     """
 
-    __slots__ = ("_chosen", "_entered", "_levels", "_listings", "_name_hits", "_tables")
+    __slots__ = (
+        "_chosen",
+        "_entered",
+        "_folder_hits",
+        "_held",
+        "_levels",
+        "_listings",
+        "_name_hits",
+        "_tables",
+    )
 
     def __init__(
         self,
         tables: Tables,
         chosen: Chosen,
         listings: FolderListings,
+        folder_hits: FolderHits,
         name_hits: NameHits,
     ) -> None:
         self._tables = tables
         self._chosen = chosen
         self._listings = listings
+        self._folder_hits = folder_hits
         self._name_hits = name_hits
         self._entered = 0  # names in folders that were looked into
+        self._held: set[tuple[int, int]] = set()  # folders that were, and for how many letters
         self._levels: dict[int, int] = {}
 
-    def add_folders(self) -> None:
+    def add_folders(self, *, likely: bool) -> None:
         """Add files in folders that hold the whole query."""
-        matcher = self._tables.folders.matcher
-        hits = matcher.hits(self._chosen.letters, self._all_folders(), self._chosen.room // 3)
-        self._chosen.incomplete |= hits.is_cut
-        for folder in hits.numbers:
+        hits = self._folder_hits.of(self._chosen.letters, likely=likely)
+        for folder in self._best(hits, self._chosen.room // 3):
             self._entered += self._tables.folders.size(folder)
             if self._entered > limits.MOST_NAMES:
                 self._chosen.incomplete = True
@@ -56,14 +74,20 @@ class AcrossFolders:
             listed = self._listings.smallest(folder, limits.MOST_LISTED + 1)
             self._chosen.add((file for _, file in listed), limits.MOST_LISTED)
 
-    def add_parted(self) -> None:
+    def add_begun(self) -> None:
+        """Add names that hold what is behind the ``/``, below folders that begin as is said."""
+        above = self._chosen.letters[: self._chosen.split]
+        parts = above[:-1].split(b"/")
+        hits = self._tables.folders.beginning(parts, limits.MOST_BEGUN)
+        folders = self._best(hits, limits.MOST_QUICK_FOLDERS)
+        self._add_held(folders, lambda _: len(above), limits.MOST_QUICK_NAMES)
+
+    def add_parted(self, *, likely: bool) -> None:
         """Add names that hold what is behind the ``/``, in folders that hold what is before."""
         above = self._chosen.letters[: self._chosen.split]
-        hits = self._tables.folders.matcher.hits(
-            above, self._all_folders(), limits.MOST_QUICK_FOLDERS
-        )
-        self._chosen.incomplete |= hits.is_cut
-        self._add_held(hits.numbers, lambda _: len(above), limits.MOST_QUICK_NAMES)
+        hits = self._folder_hits.of(above, likely=likely)
+        folders = self._best(hits, limits.MOST_QUICK_FOLDERS)
+        self._add_held(folders, lambda _: len(above), limits.MOST_QUICK_NAMES)
 
     def add_ends(self) -> None:
         """Add names that begin with the end of the query, in folders that hold its beginning."""
@@ -82,8 +106,8 @@ class AcrossFolders:
                 shortest = (file for _, file in sorted(names.sized(found)))
                 chosen.add(self._in_folders_with(held, shortest), chosen.room // 2)
             elif not chosen.split:
-                folders = self._tables.folders.at(b"", held)
-                chosen.add(self._files_in(folders, end), limits.MOST_LISTED)
+                folders = self._tables.folders.beginning([held], limits.MOST_BEGUN)
+                chosen.add(self._files_in(folders.numbers, end), limits.MOST_LISTED)
 
     def _in_folders_with(self, held: bytes, files: Iterable[int]) -> Iterator[int]:
         """Yield the files whose folders hold these letters."""
@@ -93,8 +117,7 @@ class AcrossFolders:
 
     def _files_in(self, folders: Iterable[int], prefix: bytes) -> Iterator[int]:
         """Yield files whose names begin with `prefix`, as long as there is time."""
-        sized = ((self._tables.folders.lengths[number], number) for number in folders)
-        for _, folder in nsmallest(limits.MOST_ENTERED, sized):
+        for folder in islice(folders, limits.MOST_ENTERED):
             self._entered += self._tables.folders.size(folder)
             if self._entered > limits.MOST_NAMES:
                 return
@@ -117,35 +140,42 @@ class AcrossFolders:
 
     def _folders_that_hold(self) -> tuple[int, Sequence[int]]:
         """Return folders that hold so many letters of the query, as few as there is time for."""
-        text, matcher = self._chosen.text, self._tables.folders.matcher
+        text, hits = self._chosen.text, self._folder_hits
         least = max(1, text.rfind("/") + 1)
         most = len(text) + 1
-        best = Hits([], is_cut=False)
+        best: Sequence[int] = ()
         size = least if least > 1 else min(limits.USUAL_PART, most - 1)
+        for known in range(least, most):
+            is_cut = hits.is_cut(encoded(text[:known]))
+            if is_cut:
+                least = size = known + 1
+            elif is_cut is False:
+                size = known
+                break
         while least < most:
-            letters = encoded(text[:size])
-            hits = matcher.hits(letters, self._all_folders(), limits.MOST_FOLDERS)
-            if not hits.is_cut:
-                best, most = hits, size
-            else:
+            found = hits.everywhere(encoded(text[:size]))
+            if found.is_cut:
                 least = size + 1
+            else:
+                best, most = found.numbers, size
             size = (least + most) // 2
-        return most, best.numbers
+        return most, best
 
     def _add_names_behind(self) -> None:
         """Add names that hold most of the query, in folders that hold what is before that."""
         chosen, names = self._chosen, self._tables.names
-        held = encoded(chosen.text[: max(1, len(chosen.text) // 3)])
-        hits = self._name_hits.of(chosen.letters[len(held) :], [range(len(names))])
+        third = max(1, len(chosen.text) // 3)
+        held = encoded(chosen.text[: max(step for step in _STEPS if step <= third)])
         files = (
             file
-            for number in hits.numbers[: limits.MOST_CHECKED]
+            for number in self._name_hits.behind(len(held))
             for _, file in islice(names.sized(range(number, number + 1)), chosen.wanted)
         )
         chosen.add(self._in_folders_with(held, files), chosen.room)
 
-    def _all_folders(self) -> list[range]:
-        return [range(len(self._tables.folders.lengths))]
+    def _best(self, hits: Hits, most: int) -> Sequence[int]:
+        self._chosen.incomplete |= hits.is_cut or len(hits.numbers) > most
+        return hits.numbers[:most]
 
     def _level(self, folder: int) -> int:
         """Return how many bytes of the query the path of a folder holds."""
@@ -158,6 +188,9 @@ class AcrossFolders:
         found: list[tuple[bool, int, int]] = []
         most_at_once = most // 4
         for folder in folders:
+            if (folder, level(folder)) in self._held:
+                continue
+            self._held.add((folder, level(folder)))
             rest = self._chosen.letters[level(folder) :]
             files = self._tables.folders.size(folder)
             is_large = files > most_at_once  # then only names that begin with it

@@ -20,6 +20,12 @@ MOST_FOLDERS: Final = 300
 MOST_QUICK_FOLDERS: Final = 128
 """So many for the first answer."""
 
+MOST_KEPT: Final = 16
+"""So many finds of folders are kept for the next query."""
+
+MOST_BEGUN: Final = 1_000
+"""So many folders are looked at whose last component begins as is asked for."""
+
 MOST_NAMES: Final = 10_000
 """So many names in them."""
 

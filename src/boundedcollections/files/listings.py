@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from heapq import nsmallest
 from re import Pattern, escape
 
+from boundedcollections.files.folding import folded
 from boundedcollections.files.standard import compiled, subsequence
-from boundedcollections.files.tables import Tables, folded
+from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import decoded
 
 Sized = tuple[int, int]
