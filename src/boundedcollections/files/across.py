@@ -71,7 +71,7 @@ class AcrossFolders:
             if self._entered > limits.MOST_NAMES:
                 self._chosen.incomplete = True
                 break
-            listed = self._listings.smallest(folder, limits.MOST_LISTED + 1)
+            listed = self._listings.smallest(folder, limits.MOST_LISTED + 1, limits.MOST_NAMES)
             self._chosen.add((file for _, file in listed), limits.MOST_LISTED)
 
     def add_begun(self) -> None:
@@ -187,22 +187,25 @@ class AcrossFolders:
         """Add files whose names hold what their folders leave of the query, the shortest first."""
         found: list[tuple[bool, int, int]] = []
         most_at_once = most // 4
+        best = 0
         for folder in folders:
             if (folder, level(folder)) in self._held:
                 continue
             self._held.add((folder, level(folder)))
+            before = len(found)
             rest = self._chosen.letters[level(folder) :]
             files = self._tables.folders.size(folder)
-            is_large = files > most_at_once  # then only names that begin with it
+            is_large = files > most_at_once  # then only names that begin with it, or some
             self._chosen.incomplete |= is_large
             if rest:
                 listing = self._listings.names(folder, rest, at_start=is_large)
                 found += [(not name.startswith(rest), size, file) for size, file, name in listing]
             else:
-                shortest = self._listings.smallest(folder, self._chosen.room)
+                shortest = self._listings.smallest(folder, self._chosen.room, most_at_once)
                 found += [(False, length, file) for length, file in shortest]
             most -= files
-            if most <= 0:
+            best += sum(not is_worse for is_worse, _, _ in found[before:])
+            if most <= 0 or best > self._chosen.room:  # more of the best would not be scored
                 self._chosen.incomplete = True
                 break
         found.sort()

@@ -282,7 +282,7 @@ class Candidates:
         for length, folder in nsmallest(limits.MOST_FOLDERS, sized):
             if len(found) == wanted and length >= found[-1][0]:
                 return found
-            found += self._listings.smallest(folder, wanted)
+            found += self._listings.smallest(folder, wanted, limits.MOST_NAMES)
             looked += self._tables.folders.size(folder)
             found.sort()
             del found[wanted:]

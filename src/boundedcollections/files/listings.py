@@ -34,8 +34,8 @@ class FolderListings:
             self._paths[number] = self._tables.folders.path(number)
         return self._paths[number]
 
-    def smallest(self, folder: int, most: int) -> list[Sized]:
-        """Return the files right in a folder that have the shortest names."""
+    def smallest(self, folder: int, most: int, among: int) -> list[Sized]:
+        """Return those files right in a folder, or among so many, that have the shortest names."""
         columns = self._tables.columns
         base = self._tables.folders.lengths[folder]
         sized: list[Sized] = []
@@ -47,6 +47,8 @@ class FolderListings:
                 else map(len, decoded(names).split("\0"))
             )
             sized += zip(lengths, range(columns.starts[block], columns.files), strict=False)
+            if len(sized) >= among:
+                break
         return [(base + length, file) for length, file in nsmallest(most, sized)]
 
     def names(

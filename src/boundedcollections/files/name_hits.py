@@ -46,21 +46,22 @@ class NameHits:
         self.found = found
 
     def of(self, letters: bytes, spans: Sequence[range]) -> Hits:
-        """Return names in these spans that hold the letters; none if they are too many."""
-        if not self._chosen.afford(sum(map(len, spans))):
-            return Hits([], is_cut=True)
-        return self._tables.names.matcher.hits(letters, spans, limits.MOST_HITS)
+        """Return names in these spans that hold the letters; none if the spans are too many."""
+        return self._hits(letters, spans, limits.MOST_HITS)
 
     def behind(self, begin: int) -> list[int]:
         """Return names that hold the letters from `begin` on, some of the best."""
         letters, names = self._chosen.letters[begin:], self._tables.names
         before, self.found = self.found, None
         if before and before.begin == begin and letters.startswith(before.letters):
-            numbers = [n for n in before.numbers if holds_all(letters, names[n])]
+            hits = Hits([n for n in before.numbers if holds_all(letters, names[n])], is_cut=False)
         else:
-            hits = self.of(letters, [range(len(names))])
-            numbers = hits.numbers[: limits.MOST_CHECKED]
-            if len(numbers) < len(hits.numbers) or hits.is_cut:
-                return numbers
-        self.found = Behind(begin, letters, numbers)
-        return numbers
+            hits = self._hits(letters, [range(len(names))], limits.MOST_CHECKED)
+        if not hits.is_cut:
+            self.found = Behind(begin, letters, hits.numbers)
+        return hits.numbers
+
+    def _hits(self, letters: bytes, spans: Sequence[range], most: int) -> Hits:
+        if not self._chosen.afford(sum(map(len, spans))):
+            return Hits([], is_cut=True)
+        return self._tables.names.matcher.hits(letters, spans, most)
