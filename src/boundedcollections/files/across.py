@@ -39,6 +39,7 @@ class AcrossFolders:
         "_chosen",
         "_entered",
         "_folder_hits",
+        "_has_behind",
         "_held",
         "_levels",
         "_listings",
@@ -62,6 +63,7 @@ class AcrossFolders:
         self._entered = 0  # names in folders that were looked into
         self._held: set[tuple[int, int]] = set()  # folders that were, and for how many letters
         self._levels: dict[int, int] = {}
+        self._has_behind = False
 
     def add_folders(self, *, likely: bool) -> None:
         """Add files in folders that hold the whole query."""
@@ -135,8 +137,7 @@ class AcrossFolders:
         )
         if least > len(self._chosen.letters[: self._chosen.split] or self._chosen.text[:1]):
             self._chosen.incomplete = True
-            if not self._chosen.split:
-                self._add_names_behind()
+            self.add_behind()
 
     def _folders_that_hold(self) -> tuple[int, Sequence[int]]:
         """Return folders that hold so many letters of the query, as few as there is time for."""
@@ -161,17 +162,27 @@ class AcrossFolders:
             size = (least + most) // 2
         return most, best
 
-    def _add_names_behind(self) -> None:
-        """Add names that hold most of the query, in folders that hold what is before that."""
-        chosen, names = self._chosen, self._tables.names
+    def add_behind(self) -> None:
+        """Add names that hold most of the query, in folders that hold what is before that; once."""
+        if self._has_behind:
+            return
+        self._has_behind = True
+        chosen = self._chosen
         third = max(1, len(chosen.text) // 3)
-        held = encoded(chosen.text[: max(step for step in _STEPS if step <= third)])
-        files = (
-            file
-            for number in self._name_hits.behind(len(held))
-            for _, file in islice(names.sized(range(number, number + 1)), chosen.wanted)
-        )
-        chosen.add(self._in_folders_with(held, files), chosen.room)
+        some = encoded(chosen.text[: max(step for step in _STEPS if step <= third)])
+        before = chosen.letters[: chosen.split] or some
+        if before != chosen.letters:
+            chosen.add(self._held_with(self._name_hits.behind(len(before))), chosen.room)
+
+    def _held_with(self, names: Iterable[int]) -> Iterator[int]:
+        """Yield files with these names that hold the query, together with their folders."""
+        table = self._tables.names
+        for number in names:
+            name = table[number]
+            for _, file in islice(table.sized(range(number, number + 1)), self._chosen.wanted):
+                level = self._level(self._tables.folder_of(file))
+                if holds_all(self._chosen.letters[level:], name):
+                    yield file
 
     def _best(self, hits: Hits, most: int) -> Sequence[int]:
         self._chosen.incomplete |= hits.is_cut or len(hits.numbers) > most
@@ -186,7 +197,7 @@ class AcrossFolders:
     def _add_held(self, folders: Iterable[int], level: Callable[[int], int], most: int) -> None:
         """Add files whose names hold what their folders leave of the query, the shortest first."""
         found: list[tuple[bool, int, int]] = []
-        most_at_once = most // 4
+        most_at_once = most // 2
         best = 0
         for folder in folders:
             if (folder, level(folder)) in self._held:

@@ -172,17 +172,26 @@ class Candidates:
             self._add_names(Hits([numbers[place] for place in hits.numbers], hits.is_cut))
         self._across.add_folders(likely=True)
         self._across.add_ends()
+        if len(self._chosen.files) < self._chosen.wanted:  # rather more than next to nothing
+            self._across.add_behind()
         if len(self._chosen.files) < self._chosen.wanted:
-            self._add_from_other_folders()
+            self.others()
 
     def others(self) -> None:
-        """Add what was not likely."""
+        """Add what was not likely, once."""
+        if self._has_others:
+            return
+        self._has_others = True
         if not self._chosen.split and self._narrowed is None:
             likely = self._likely_spans()[0]
             others = [range(likely.start), range(likely.stop, len(self._tables.names))]
             if any(others):
                 self._add_names(self._name_hits.of(self._chosen.letters, others))
-        self._add_from_other_folders()
+        if self._chosen.split:
+            if not self._is_parted:
+                self._across.add_parted(likely=True)
+            self._across.add_parted(likely=False)
+        self._across.add_folders(likely=False)
 
     def rest(self, *, is_poor: bool) -> None:
         """Add paths, if what there is, is not enough or poor; then there is nothing else."""
@@ -258,17 +267,6 @@ class Candidates:
         if self._folder_hits.is_quick or len(self._chosen.files) < self._chosen.wanted:
             self._is_parted = True
             self._across.add_parted(likely=True)
-
-    def _add_from_other_folders(self) -> None:
-        """Add what folders hold, or folders and names together, where that is not likely; once."""
-        if self._has_others:
-            return
-        self._has_others = True
-        if self._chosen.split:
-            if not self._is_parted:
-                self._across.add_parted(likely=True)
-            self._across.add_parted(likely=False)
-        self._across.add_folders(likely=False)
 
     # ── folders ─────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ MOST_HITS: Final = 1_000
 MOST_CANDIDATES: Final = 48
 """So many files of a tier are scored, or twice as many as are wanted if that is more."""
 
-MOST_CHECKED: Final = 400
+MOST_CHECKED: Final = 250
 """So many files of a tier may lack the rest of a query, or have it in another case."""
 
 MOST_LISTED: Final = 4
