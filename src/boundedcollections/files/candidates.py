@@ -263,7 +263,8 @@ class Candidates:
 
     def _add_parted(self) -> None:
         """Add what folders and names hold together; of many folders, those first that begin so."""
-        self._across.add_begun()
+        if not self._folder_hits.is_quick:
+            self._across.add_begun()
         if self._folder_hits.is_quick or len(self._chosen.files) < self._chosen.wanted:
             self._is_parted = True
             self._across.add_parted(likely=True)

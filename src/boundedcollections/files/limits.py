@@ -11,6 +11,9 @@ MOST_CANDIDATES: Final = 48
 MOST_CHECKED: Final = 250
 """So many files of a tier may lack the rest of a query, or have it in another case."""
 
+MOST_BEHIND: Final = 150
+"""So many names that hold all but the beginning of a query, which a folder must hold."""
+
 MOST_LISTED: Final = 4
 """So many files of each folder that holds the query."""
 
@@ -29,7 +32,7 @@ MOST_BEGUN: Final = 1_000
 MOST_NAMES: Final = 10_000
 """So many names in them."""
 
-MOST_QUICK_NAMES: Final = 4_000
+MOST_QUICK_NAMES: Final = 3_000
 """So many for the first answer."""
 
 MOST_ENDS: Final = 400

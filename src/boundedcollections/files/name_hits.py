@@ -56,7 +56,7 @@ class NameHits:
         if before and before.begin == begin and letters.startswith(before.letters):
             hits = Hits([n for n in before.numbers if holds_all(letters, names[n])], is_cut=False)
         else:
-            hits = self._hits(letters, [range(len(names))], limits.MOST_CHECKED)
+            hits = self._hits(letters, [range(len(names))], limits.MOST_BEHIND)
         if not hits.is_cut:
             self.found = Behind(begin, letters, hits.numbers)
         return hits.numbers
