@@ -11,6 +11,7 @@ from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import align, fold
 from boundedcollections.files.search import FileMatches, Search
 from boundedcollections.files.snapshot import IndexSnapshot
+from boundedcollections.files.standard import StandardEngine
 from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import BLOCK_FILES, Folder, Found, encoded
 
@@ -93,8 +94,17 @@ def ranks_of(matches: FileMatches) -> list[tuple[int, int, int, str]]:
     ]
 
 
-@pytest.fixture(scope="module", params=["standard", "frizbee"])
+class InTwoGoes(StandardEngine):
+    """An engine for which everything is much: what is likely is looked at first, and alone."""
+
+    __slots__ = ()
+    quick_texts = 0  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module", params=["standard", "in two goes", "frizbee"])
 def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "in two goes":
+        return InTwoGoes()
     if request.param == "frizbee" and importlib.util.find_spec("frizbee") is None:
         pytest.skip("frizbee is not installed")
     return engine_named(request.param)

@@ -72,6 +72,19 @@ class TestAnswers:
         assert complete.result() is first
         assert paths(first) == ["src/x0/main_0.py", "src/x1/main_1.py", "src/x2/main_2.py"]
 
+    def test_so_is_one_with_a_capital_among_many_that_have_none(self, tmp_path: Path) -> None:
+        names = [*(f"test{n}" for n in range(500)), *(f"Test{n:04}" for n in range(5))]
+        index = ReplaceOnIndex(plant(tmp_path, *names))
+        index.index()
+        first, _ = index.finder(limit=5).search("Te")
+        assert first.incomplete  # the longest of them were not looked at
+        for n in range(5):
+            (tmp_path / f"Te{n}").touch()
+        index.index()
+        first, _ = index.finder(limit=5).search("Te")
+        assert (first.final, first.incomplete) == (True, False)
+        assert paths(first) == [f"Te{n}" for n in range(5)]
+
     def test_otherwise_the_complete_one_follows(self, index: ReplaceOnIndex) -> None:
         first, complete = index.finder().search("omn")
         assert (first.final, first.incomplete) == (False, True)

@@ -15,12 +15,10 @@ class Behind(NamedTuple):
     The few names that hold what comes behind the beginning of a query, kept for a longer one.
 
     Attributes:
-        begin: so many letters come before.
         letters: what the names hold.
         numbers: of the names, the best first.
     """
 
-    begin: int
     letters: bytes
     numbers: list[int]
 
@@ -53,12 +51,12 @@ class NameHits:
         """Return names that hold the letters from `begin` on, some of the best."""
         letters, names = self._chosen.letters[begin:], self._tables.names
         before, self.found = self.found, None
-        if before and before.begin == begin and letters.startswith(before.letters):
+        if before and letters.startswith(before.letters):
             hits = Hits([n for n in before.numbers if holds_all(letters, names[n])], is_cut=False)
         else:
             hits = self._hits(letters, [range(len(names))], limits.MOST_BEHIND)
         if not hits.is_cut:
-            self.found = Behind(begin, letters, hits.numbers)
+            self.found = Behind(letters, hits.numbers)
         return hits.numbers
 
     def _hits(self, letters: bytes, spans: Sequence[range], most: int) -> Hits:
