@@ -1,5 +1,6 @@
 """Files that are found by way of their folders, within limits."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from boundedcollections.files import limits
 from boundedcollections.files.across import AcrossFolders
 from boundedcollections.files.chosen import Chosen
 from boundedcollections.files.folder_hits import FolderHits
+from boundedcollections.files.folder_table import FolderTable
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.listings import FolderListings
 from boundedcollections.files.name_hits import NameHits
@@ -113,19 +115,14 @@ def test_folders_are_entered_until_more_names_begin_as_asked_than_are_scored(
     monkeypatch.setattr(limits, "MOST_CANDIDATES", 5)
     search, chosen = across(tmp_path, query, wanted=1)
     entered: list[int] = []
-    smallest, names = FolderListings.smallest, FolderListings.names
-    monkeypatch.setattr(
-        FolderListings,
-        "smallest",
-        lambda self, folder, *more: entered.append(folder) or smallest(self, folder, *more),
-    )
-    monkeypatch.setattr(
-        FolderListings,
-        "names",
-        lambda self, folder, *more, **options: (
-            entered.append(folder) or names(self, folder, *more, **options)
-        ),
-    )
+    blocks = FolderTable.blocks
+
+    def noted(table: FolderTable, number: int) -> Sequence[int]:
+        if number not in entered:
+            entered.append(number)
+        return blocks(table, number)
+
+    monkeypatch.setattr(FolderTable, "blocks", noted)
     search.add_parted(likely=True)
     assert len(chosen.files) == files
     assert chosen.incomplete is (query != "ab/1")

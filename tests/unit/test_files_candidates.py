@@ -1,5 +1,6 @@
 """The tiers of candidates where there is much to look at: what is likely first, then the rest."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,12 @@ def test_beginnings_that_too_many_folders_hold_are_not_asked_for_again(
     left = first.narrowing(StandardEngine())
     cut = {(b"abc", True): Hits([], is_cut=True)}
     asked: list[bytes] = []
-    monkeypatch.setattr(
-        FolderTable,
-        "hits",
-        lambda self, letters, places, most: asked.append(letters) or Hits([], is_cut=False),
-    )
+
+    def noted(table: FolderTable, letters: bytes, places: Iterable[range], most: int) -> Hits:
+        asked.append(letters)
+        return Hits([], is_cut=False)
+
+    monkeypatch.setattr(FolderTable, "hits", noted)
     longer = Candidates(left.tables, Query("abcdef"), 1, left._replace(folders=cut))
     longer.rest(is_poor=True)
     assert min(map(len, asked)) == 4
