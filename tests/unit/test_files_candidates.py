@@ -96,6 +96,8 @@ def test_beginnings_that_too_many_folders_hold_are_not_asked_for_again(
         return Hits([], is_cut=False)
 
     monkeypatch.setattr(FolderTable, "hits", noted)
-    longer = Candidates(left.tables, Query("abcdef"), 1, left._replace(folders=cut))
+    tables = left.tables()
+    assert tables is not None
+    longer = Candidates(tables, Query("abcdef"), 1, left._replace(folders=cut))
     longer.rest(is_poor=True)
     assert min(map(len, asked)) == 4

@@ -1,6 +1,7 @@
 """Two answers to each keystroke."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -126,6 +127,21 @@ class TestAnswers:
         index.index()
         matches = finder.search("omg").complete.result(timeout=60)
         assert (paths(matches), matches.generation) == (["omega"], 2)
+
+    def test_what_a_finder_keeps_for_a_longer_query_keeps_no_replaced_index(
+        self, index: ReplaceOnIndex
+    ) -> None:
+        finder = index.finder()
+        finder.search("om").complete.result(timeout=60)
+        wait_for_threads()
+        before = finder._narrowing
+        assert before is not None
+        assert before.tables() is not None
+        index.index()
+        index.search("om")
+        gc.collect()
+        assert finder._narrowing is before
+        assert before.tables() is None
 
     def test_a_replaced_index_is_searched_to_the_end_as_it_was(
         self, index: ReplaceOnIndex, tmp_path: Path, gate: Gate

@@ -20,6 +20,7 @@ from collections.abc import Set as AbstractSet
 from heapq import nsmallest
 from itertools import chain, islice
 from typing import NamedTuple
+from weakref import ReferenceType, ref
 
 from boundedcollections.files import limits
 from boundedcollections.files.across import AcrossFolders
@@ -54,14 +55,14 @@ class Narrowing(NamedTuple):
     What a query has left, so that only that is searched when it grows.
 
     Attributes:
-        tables: that it is from.
+        tables: that it is from; it does not keep them alive.
         letters: the query.
         names: that hold it, or an earlier one that it begins with, unless they are too many.
         behind: names that hold what is behind its beginning.
         folders: that hold its beginning.
     """
 
-    tables: Tables
+    tables: ReferenceType[Tables]
     letters: bytes
     names: NarrowedNames | None
     behind: Behind | None
@@ -125,11 +126,11 @@ class Candidates:
         letters = self._chosen.letters
         if (
             narrowing is not None
-            and narrowing.tables is self._tables
+            and narrowing.tables() is self._tables
             and letters.startswith(narrowing.letters)
         ):
             return narrowing
-        return Narrowing(self._tables, letters, None, None, {})
+        return Narrowing(ref(self._tables), letters, None, None, {})
 
     @property
     def is_everything_likely(self) -> bool:
@@ -208,7 +209,7 @@ class Candidates:
             matcher = engine.matcher([[names[number] for number in self._names]])
             narrowed = NarrowedNames(letters, self._names, matcher)
         return Narrowing(
-            self._tables, letters, narrowed, self._name_hits.found, self._folder_hits.kept()
+            ref(self._tables), letters, narrowed, self._name_hits.found, self._folder_hits.kept()
         )
 
     def worth_scoring(self, scored: AbstractSet[int]) -> list[str]:

@@ -55,7 +55,7 @@ class Tables:
     O(n log n) to build: some 3 us of CPU time for each file.
     """
 
-    __slots__ = ("bytes", "columns", "engine", "folders", "is_partial", "names")
+    __slots__ = ("__weakref__", "bytes", "columns", "engine", "folders", "is_partial", "names")
 
     def __init__(self, columns: Columns, engine: Engine, max_bytes: int) -> None:
         self.columns = columns
