@@ -150,6 +150,30 @@ def test_of_a_large_folder_so_many_names_are_read(
     assert listings.smallest(0, 2, 128) == [(4, 100), (4, 101)]
 
 
+def test_a_large_folder_is_read_where_names_begin_as_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [f"{word}{n:03}" for word in ("cab", "Cab", "CAB") for n in range(150)]
+    others = [f"{letter}{n:03}" for letter in "ABDabdxz" for n in range(150)]
+    index = ReplaceOnIndex(plant(tmp_path, *wanted, *others, *(f"é{n}" for n in range(9))))
+    index.index()
+    columns = index.snapshot().columns
+    listings = FolderListings(Tables(columns, StandardEngine(), 1 << 20))
+
+    def names(prefix: str) -> list[str]:
+        found = listings.names(0, prefix.encode(), at_start=True)
+        return sorted(columns.path(file) for _, file, _ in found)
+
+    assert names("cab") == sorted(wanted)
+    assert names("cab1") == sorted(name for name in wanted if name[3] == "1")
+    assert (names("c"), names("cac"), names("0"), names("~")) == (sorted(wanted), [], [], [])
+    monkeypatch.setattr(limits, "MOST_BLOCKS", 2)
+    assert 3 <= len(names("cab")) <= 3 * 2 * 64
+    assert names("é") == []  # too far behind
+    monkeypatch.setattr(limits, "MOST_BLOCKS", 99)
+    assert len(names("é")) == 9
+
+
 def test_names_hold_what_is_behind_the_beginning_and_folders_the_rest(tmp_path: Path) -> None:
     plant(tmp_path, "merge/getRules.ts", "merge/other.ts", "m/getRules.ts", "x/mergerules.ts")
     search, chosen = across(tmp_path, "mergerules.ts")

@@ -35,6 +35,9 @@ MOST_NAMES: Final = 10_000
 MOST_QUICK_NAMES: Final = 3_000
 """So many for the first answer."""
 
+MOST_BLOCKS: Final = 24
+"""So many blocks of a large folder are read for names that begin as asked, for each spelling."""
+
 MOST_ENDS: Final = 400
 """So many files, at most, are called as a query ends, for their folders to be looked at."""
 
