@@ -175,7 +175,7 @@ class Candidates:
         self._across.add_ends()
         if len(self._chosen.files) < self._chosen.wanted:  # rather more than next to nothing
             self._across.add_behind()
-        if len(self._chosen.files) < self._chosen.wanted:
+        if not self._chosen.files:
             self.others()
 
     def others(self) -> None:
