@@ -186,12 +186,12 @@ def test_names_hold_what_is_behind_the_beginning_and_folders_the_rest(tmp_path: 
 
 def test_behind_a_slash_names_hold_the_rest(tmp_path: Path) -> None:
     plant(tmp_path, "src/ab.c", "s/r/c/abc", "sr/abc")
-    search, chosen = across(tmp_path, "src/ab")
+    search, chosen = across(tmp_path, "src/abc")
     search.add_behind()
     assert chosen_paths(chosen, tmp_path) == ["s/r/c/abc", "src/ab.c"]
-    for query in "a", "src/":
+    for query in "a", "src/", "src/ab", "bc":
         search, chosen = across(tmp_path, query)
-        search.add_behind()  # there is nothing behind
+        search.add_behind()  # what is behind is too short
         assert not chosen.files
 
 

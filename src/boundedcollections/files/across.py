@@ -171,7 +171,7 @@ class AcrossFolders:
         third = max(1, len(chosen.text) // 3)
         some = encoded(chosen.text[: max(step for step in _STEPS if step <= third)])
         before = chosen.letters[: chosen.split] or some
-        if before != chosen.letters:
+        if len(chosen.letters) - len(before) >= limits.LEAST_BEHIND:
             chosen.add(self._held_with(self._name_hits.behind(len(before))), chosen.room)
 
     def _held_with(self, names: Iterable[int]) -> Iterator[int]:

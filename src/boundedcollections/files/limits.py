@@ -14,6 +14,9 @@ MOST_CHECKED: Final = 250
 MOST_BEHIND: Final = 150
 """So many names that hold all but the beginning of a query, which a folder must hold."""
 
+LEAST_BEHIND: Final = 3
+"""What is shorter than so many bytes is held by too many names to look at them all."""
+
 MOST_LISTED: Final = 4
 """So many files of each folder that holds the query."""
 
