@@ -1,7 +1,7 @@
 """
 The search of an index: CPU time of each keystroke, memory, and how its ranking compares with fzf.
 
-    python benchmarks/bench_search.py [--files 100000 | --paths LIST ...] [--cases JSON ...]
+    python benchmarks/bench_search.py [--files 100000] [--paths LIST ...] [--cases JSON ...]
         [--engines standard frizbee] [--queries 60] [--limit 10] [--save NAME]
 
 Paths are generated, or read from lists, one path a line (may be gzipped; of several, each goes
@@ -322,7 +322,10 @@ def measurements(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, A
                 count, failures = suite(file, find)
                 table[name] = {"passed": count - len(failures), "of": count, "failed": failures}
             yield f"cases of {file.stem}", table
-    paths = read(options.paths) if options.paths else generated(options.files)
+    if options.paths:
+        paths = read(options.paths)[: options.files]
+    else:
+        paths = generated(options.files or 100_000)
     texts = queries(paths, options.queries)
     dice = random.Random(2)
     cut = [text[: dice.randrange(1, len(text) + 1)] for text in texts]
@@ -351,7 +354,7 @@ def measurements(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, A
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--files", type=int, default=100_000, help="paths to generate")
+    parser.add_argument("--files", type=int, help="paths to generate, or to take of the lists")
     parser.add_argument("--paths", type=Path, nargs="*", default=[], help="lists to read instead")
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="cases for the ranking")
     parser.add_argument("--engines", nargs="*", default=["standard", "frizbee"])

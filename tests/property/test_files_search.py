@@ -1,6 +1,7 @@
 """A search that calls itself complete gives what comparing every path would give."""
 
 import importlib.util
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import align, fold
 from boundedcollections.files.search import FileMatches, Search
 from boundedcollections.files.snapshot import IndexSnapshot
+from boundedcollections.files.standard import StandardEngine
 from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import BLOCK_FILES, Folder, Found, encoded
 
@@ -93,11 +95,17 @@ def ranks_of(matches: FileMatches) -> list[tuple[int, int, int, str]]:
     ]
 
 
-@pytest.fixture(scope="module", params=["standard", "frizbee"])
-def engine(request: pytest.FixtureRequest) -> Engine:
+@pytest.fixture(scope="module", params=["standard", "in two goes", "frizbee"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Yield an engine, also one for which everything is much: it looks first at what is likely."""
+    if request.param == "in two goes":
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(StandardEngine, "quick_texts", 0)
+            yield engine_named("standard")
+        return
     if request.param == "frizbee" and importlib.util.find_spec("frizbee") is None:
         pytest.skip("frizbee is not installed")
-    return engine_named(request.param)
+    yield engine_named(request.param)
 
 
 def search(snapshot: IndexSnapshot, engine: Engine, text: str, limit: int) -> FileMatches:

@@ -9,6 +9,8 @@ from boundedcollections.files import limits
 from boundedcollections.files.chosen import Chosen
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.query import Query
+from boundedcollections.files.standard import StandardEngine
+from boundedcollections.files.tables import Tables
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +22,8 @@ def chosen(folder: Path, query: str) -> Chosen:
     """Return what chooses from ten files that are called ``ab-0`` and so on."""
     index = ReplaceOnIndex(plant(folder, *(f"ab-{n}" for n in range(10))))
     index.index()
-    return Chosen(index.snapshot().columns, Query(query), 3)
+    tables = Tables(index.snapshot().columns, StandardEngine(), 1 << 20)
+    return Chosen(tables, Query(query), 3)
 
 
 def test_the_longest_term_comes_first_and_its_folders_are_told_apart(tmp_path: Path) -> None:
@@ -51,6 +54,36 @@ def test_the_shortest_are_looked_at_for_the_other_terms(
     one = chosen(tmp_path, "ab 4")
     one.add_shortest([(4, file) for file in range(count)], has_case=False)
     assert (list(one.files), one.incomplete) == ([4], is_incomplete)
+
+
+def test_enough_that_begin_in_their_case_are_enough_however_many_do_in_another(
+    tmp_path: Path,
+) -> None:
+    names = [
+        *(f"AB{n}" for n in range(4)),
+        *(f"ab{n}" for n in range(9)),
+        "aAB",
+        "Src/AB",
+        "src/AB",
+    ]
+    index = ReplaceOnIndex(plant(tmp_path, *names))
+    index.index()
+    columns = index.snapshot().columns
+    tables = Tables(columns, StandardEngine(), 1 << 20)
+    numbers = {columns.path(file): file for file in range(columns.files)}
+
+    def shortest(query: str, *paths: str) -> tuple[list[str], bool]:
+        one = Chosen(tables, Query(query), 3)
+        one.add_shortest([(1, numbers[path]) for path in paths], has_case=False)
+        return [columns.path(file) for file in one.files], one.incomplete
+
+    assert shortest("AB", "AB0", "AB1", "AB2", "AB3", "ab0", "ab1") == (
+        ["AB0", "AB1", "AB2"],
+        False,
+    )
+    assert shortest("AB", "AB0", "ab0", "aAB", "AB1") == (["AB0", "AB1"], False)
+    assert shortest("AB", "AB0", *(f"ab{n}" for n in range(9))) == (["AB0"], True)
+    assert shortest("Src/AB", "Src/AB", "src/AB") == (["Src/AB"], False)
 
 
 @pytest.mark.parametrize(("has_case", "files"), [(True, [0, 1, 2]), (False, [])])

@@ -1,6 +1,7 @@
 """Two answers to each keystroke."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -72,6 +73,19 @@ class TestAnswers:
         assert complete.result() is first
         assert paths(first) == ["src/x0/main_0.py", "src/x1/main_1.py", "src/x2/main_2.py"]
 
+    def test_so_is_one_with_a_capital_among_many_that_have_none(self, tmp_path: Path) -> None:
+        names = [*(f"test{n}" for n in range(500)), *(f"Test{n:04}" for n in range(5))]
+        index = ReplaceOnIndex(plant(tmp_path, *names))
+        index.index()
+        first, _ = index.finder(limit=5).search("Te")
+        assert first.incomplete  # the longest of them were not looked at
+        for n in range(5):
+            (tmp_path / f"Te{n}").touch()
+        index.index()
+        first, _ = index.finder(limit=5).search("Te")
+        assert (first.final, first.incomplete) == (True, False)
+        assert paths(first) == [f"Te{n}" for n in range(5)]
+
     def test_otherwise_the_complete_one_follows(self, index: ReplaceOnIndex) -> None:
         first, complete = index.finder().search("omn")
         assert (first.final, first.incomplete) == (False, True)
@@ -113,6 +127,21 @@ class TestAnswers:
         index.index()
         matches = finder.search("omg").complete.result(timeout=60)
         assert (paths(matches), matches.generation) == (["omega"], 2)
+
+    def test_what_a_finder_keeps_for_a_longer_query_keeps_no_replaced_index(
+        self, index: ReplaceOnIndex
+    ) -> None:
+        finder = index.finder()
+        finder.search("om").complete.result(timeout=60)
+        wait_for_threads()
+        before = finder._narrowing
+        assert before is not None
+        assert before.tables() is not None
+        index.index()
+        index.search("om")
+        gc.collect()
+        assert finder._narrowing is before
+        assert before.tables() is None
 
     def test_a_replaced_index_is_searched_to_the_end_as_it_was(
         self, index: ReplaceOnIndex, tmp_path: Path, gate: Gate

@@ -278,6 +278,14 @@ class TestBounds:
         assert matches.incomplete
         assert 100 <= len(matches) <= 200
 
+    def test_no_more_hits_are_taken_than_some_times_what_is_wanted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(standard, "_CHUNK_BYTES", 8)
+        matcher = StandardEngine().matcher([[*[b"xxa"] * 90, *[b"a"] * 10]])
+        assert matcher.hits(b"a", [range(100)], 2) == ([0, 1], True)
+        assert matcher.hits(b"a", [range(100)], 7) == ([90, 91, 92, 93, 94, 95, 96], True)
+
     def test_letters_are_looked_for_in_so_many_names(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -20,33 +20,53 @@ from collections.abc import Set as AbstractSet
 from heapq import nsmallest
 from itertools import chain, islice
 from typing import NamedTuple
+from weakref import ReferenceType, ref
 
 from boundedcollections.files import limits
 from boundedcollections.files.across import AcrossFolders
 from boundedcollections.files.chosen import Chosen
 from boundedcollections.files.engines import Engine, Hits, Matcher
+from boundedcollections.files.folder_hits import FolderHits, FoundFolders
+from boundedcollections.files.folding import composed
 from boundedcollections.files.listings import FolderListings, Sized
-from boundedcollections.files.name_hits import NameHits
+from boundedcollections.files.name_hits import Behind, NameHits
 from boundedcollections.files.query import Query
-from boundedcollections.files.tables import Tables, composed
+from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import encoded
 
 
-class Narrowing(NamedTuple):
+class NarrowedNames(NamedTuple):
     """
-    The names that hold a query, so that only they are searched when it grows.
+    The names that hold a query.
 
     Attributes:
-        tables: that they are from.
         letters: the query.
         numbers: of the names.
         matcher: of these names alone, in the same order.
     """
 
-    tables: Tables
     letters: bytes
     numbers: Sequence[int]
     matcher: Matcher
+
+
+class Narrowing(NamedTuple):
+    """
+    What a query has left, so that only that is searched when it grows.
+
+    Attributes:
+        tables: that it is from; it does not keep them alive.
+        letters: the query.
+        names: that hold it, or an earlier one that it begins with, unless they are too many.
+        behind: names that hold what is behind its beginning.
+        folders: that hold its beginning.
+    """
+
+    tables: ReferenceType[Tables]
+    letters: bytes
+    names: NarrowedNames | None
+    behind: Behind | None
+    folders: FoundFolders
 
 
 class Candidates:
@@ -63,10 +83,13 @@ class Candidates:
     __slots__ = (
         "_across",
         "_chosen",
+        "_folder_hits",
+        "_has_others",
+        "_is_parted",
         "_listings",
         "_name_hits",
         "_names",
-        "_narrowing",
+        "_narrowed",
         "_query",
         "_tables",
     )
@@ -76,13 +99,17 @@ class Candidates:
     ) -> None:
         self._tables = tables
         self._query = query
-        self._chosen = Chosen(tables.columns, query, wanted)
-        self._chosen.incomplete = tables.is_partial
+        self._chosen = Chosen(tables, query, wanted)
         self._listings = FolderListings(tables)
-        self._name_hits = NameHits(tables, self._chosen)
-        self._across = AcrossFolders(tables, self._chosen, self._listings, self._name_hits)
-        self._narrowing = narrowing if self._fits(narrowing) else None
+        before = self._fitting(narrowing)
+        self._narrowed = None if self._chosen.split else before.names
+        self._folder_hits = FolderHits(tables, self._chosen, self._listings, before.folders)
+        self._name_hits = NameHits(tables, self._chosen, before.behind)
+        self._across = AcrossFolders(
+            tables, self._chosen, self._listings, self._folder_hits, self._name_hits
+        )
         self._names: list[int] | None = []
+        self._is_parted = self._has_others = False
 
     @property
     def incomplete(self) -> bool:
@@ -94,23 +121,23 @@ class Candidates:
         """The numbers of the files, in the order in which they were found."""
         return self._chosen.files.keys()
 
-    def _fits(self, narrowing: Narrowing | None) -> bool:
-        return (
+    def _fitting(self, narrowing: Narrowing | None) -> Narrowing:
+        """Return what an earlier query has left, if this one begins as it does."""
+        letters = self._chosen.letters
+        if (
             narrowing is not None
-            and narrowing.tables is self._tables
-            and self._chosen.letters.startswith(narrowing.letters)
-            and not self._chosen.split
-        )
+            and narrowing.tables() is self._tables
+            and letters.startswith(narrowing.letters)
+        ):
+            return narrowing
+        return Narrowing(ref(self._tables), letters, None, None, {})
 
     @property
-    def has_all_names(self) -> bool:
-        """Whether no names are left to be looked at."""
-        names = self._tables.names
-        return (
-            self._chosen.split > 0
-            or self._narrowing is not None
-            or len(names) <= self._tables.engine.quick_texts
-        )
+    def is_everything_likely(self) -> bool:
+        """Whether nothing is left to be looked at once what is likely was, but paths."""
+        names_are_few = len(self._tables.names) <= self._tables.engine.quick_texts
+        has_names = self._chosen.split > 0 or self._narrowed is not None or names_are_few
+        return has_names and self._folder_hits.is_quick
 
     # ── the tiers ───────────────────────────────────────────────────────────────────────────
 
@@ -136,24 +163,36 @@ class Candidates:
     def likely(self) -> None:
         """Add what is most likely to be among the best of what is left."""
         if self._chosen.split:
-            self._across.add_parted()
-        elif self._narrowing is None:
+            self._add_parted()
+        elif self._narrowed is None:
             self._add_names(self._name_hits.of(self._chosen.letters, self._likely_spans()))
         else:
-            numbers = self._narrowing.numbers
+            numbers = self._narrowed.numbers
             everything = [range(len(numbers))]
-            hits = self._narrowing.matcher.hits(self._chosen.letters, everything, limits.MOST_HITS)
+            hits = self._narrowed.matcher.hits(self._chosen.letters, everything, limits.MOST_HITS)
             self._add_names(Hits([numbers[place] for place in hits.numbers], hits.is_cut))
-        self._across.add_folders()
+        self._across.add_folders(likely=True)
         self._across.add_ends()
+        if len(self._chosen.files) < self._chosen.wanted:  # rather more than next to nothing
+            self._across.add_behind()
+        if not self._chosen.files:
+            self.others()
 
     def others(self) -> None:
-        """Add names that were not likely."""
-        if not self._chosen.split and self._narrowing is None:
+        """Add what was not likely, once."""
+        if self._has_others:
+            return
+        self._has_others = True
+        if not self._chosen.split and self._narrowed is None:
             likely = self._likely_spans()[0]
             others = [range(likely.start), range(likely.stop, len(self._tables.names))]
             if any(others):
                 self._add_names(self._name_hits.of(self._chosen.letters, others))
+        if self._chosen.split:
+            if not self._is_parted:
+                self._across.add_parted(likely=True)
+            self._across.add_parted(likely=False)
+        self._across.add_folders(likely=False)
 
     def rest(self, *, is_poor: bool) -> None:
         """Add paths, if what there is, is not enough or poor; then there is nothing else."""
@@ -162,13 +201,16 @@ class Candidates:
         else:  # a path that holds the letters elsewhere might score as much
             self._chosen.incomplete = True
 
-    def narrowing(self, engine: Engine) -> Narrowing | None:
+    def narrowing(self, engine: Engine) -> Narrowing:
         """Return what the next query may be narrowed by, after all tiers."""
-        if self._narrowing is not None or self._chosen.split or self._names is None:
-            return self._narrowing
-        names = self._tables.names
-        matcher = engine.matcher([[names[number] for number in self._names]])
-        return Narrowing(self._tables, self._chosen.letters, self._names, matcher)
+        letters, narrowed = self._chosen.letters, self._narrowed
+        if narrowed is None and not self._chosen.split and self._names is not None:
+            names = self._tables.names
+            matcher = engine.matcher([[names[number] for number in self._names]])
+            narrowed = NarrowedNames(letters, self._names, matcher)
+        return Narrowing(
+            ref(self._tables), letters, narrowed, self._name_hits.found, self._folder_hits.kept()
+        )
 
     def worth_scoring(self, scored: AbstractSet[int]) -> list[str]:
         """Return the paths of the files but those that were scored; the best, if there are many."""
@@ -220,6 +262,14 @@ class Candidates:
         chosen.incomplete |= hits.is_cut
         chosen.add(files, chosen.room)
 
+    def _add_parted(self) -> None:
+        """Add what folders and names hold together; of many folders, those first that begin so."""
+        if not self._folder_hits.is_quick:
+            self._across.add_begun()
+        if self._folder_hits.is_quick or len(self._chosen.files) < self._chosen.wanted:
+            self._is_parted = True
+            self._across.add_parted(likely=True)
+
     # ── folders ─────────────────────────────────────────────────────────────────────────────
 
     def _files_below(self, ranges: Sequence[range]) -> list[Sized]:
@@ -232,7 +282,7 @@ class Candidates:
         for length, folder in nsmallest(limits.MOST_FOLDERS, sized):
             if len(found) == wanted and length >= found[-1][0]:
                 return found
-            found += self._listings.smallest(folder, wanted)
+            found += self._listings.smallest(folder, wanted, limits.MOST_NAMES)
             looked += self._tables.folders.size(folder)
             found.sort()
             del found[wanted:]

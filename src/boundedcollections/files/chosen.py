@@ -5,10 +5,10 @@ from heapq import nsmallest
 from itertools import islice
 
 from boundedcollections.files import limits
-from boundedcollections.files.columns import Columns
 from boundedcollections.files.listings import Sized
 from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import fold, holds
+from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import encoded
 
 
@@ -17,7 +17,7 @@ class Chosen:
     Files chosen for one query.
 
     Args:
-        columns: of the snapshot that is searched.
+        tables: of the snapshot that is searched.
         query: with one term at least.
         wanted: how many matches are to be shown.
 
@@ -34,6 +34,7 @@ class Chosen:
     """
 
     __slots__ = (
+        "_budget",
         "_checks",
         "_columns",
         "_query",
@@ -48,19 +49,28 @@ class Chosen:
         "wanted",
     )
 
-    def __init__(self, columns: Columns, query: Query, wanted: int) -> None:
+    def __init__(self, tables: Tables, query: Query, wanted: int) -> None:
         self.main, *self.others = sorted(query.terms, key=len, reverse=True)
         self.text = fold(self.main, ignore_case=True).folded
         self.letters = encoded(self.text)
         self.split = self.letters.rfind(b"/") + 1
         self.room = max(limits.MOST_CANDIDATES, 2 * wanted)
         self.wanted = self.room if self.others else wanted
-        self._columns = columns
+        self._columns = tables.columns
+        self._budget = tables.engine.most_texts
         self._query = query
         # In its case the main term was not compared by what has found the file.
         self._checks: Sequence[str] = self.others if query.ignore_case else query.terms
         self.files: dict[int, None] = {}
-        self.incomplete = False
+        self.incomplete = tables.is_partial
+
+    def afford(self, texts: int) -> bool:
+        """Return whether there is time to look at so many texts; if not, say that some are not."""
+        if texts > self._budget:
+            self.incomplete = True
+            return False
+        self._budget -= texts
+        return True
 
     def add_shortest(self, files: Iterable[Sized], *, has_case: bool) -> None:
         """
@@ -68,16 +78,21 @@ class Chosen:
 
         Args:
             files: that hold the main term.
-            has_case: whether they hold it in its case, too.
+            has_case: whether they hold it in its case, too; otherwise those are passed over whose
+                name does not begin with it so.
         """
-        checks = self.others if has_case else self._checks
-        if not checks:
+        if not self.others and (has_case or self._query.ignore_case):
             self.files |= dict.fromkeys(file for _, file in nsmallest(self.wanted, files))
             return
         several = nsmallest(limits.MOST_CHECKED + 1, files)
-        self.incomplete |= len(several) > limits.MOST_CHECKED
-        passing = (file for _, file in several[: limits.MOST_CHECKED] if self._passes(file, checks))
-        self.files |= dict.fromkeys(islice(passing, self.wanted))
+        passing = (
+            file
+            for _, file in several[: limits.MOST_CHECKED]
+            if (has_case or self._begins(file)) and self._passes(file, self.others)
+        )
+        found = dict.fromkeys(islice(passing, self.wanted))
+        self.incomplete |= len(several) > limits.MOST_CHECKED and len(found) < self.wanted
+        self.files |= found
 
     def add(self, files: Iterable[int], most: int) -> None:
         """Add files that hold all terms; the incomplete one has more."""
@@ -100,6 +115,14 @@ class Chosen:
             return True
         text = fold(self._columns.path(file), ignore_case=self._query.ignore_case).folded
         return all(holds(term, text) for term in checks)
+
+    def _begins(self, file: int) -> bool:
+        """Return whether a name, behind its folders, begins with the main term in its case."""
+        if self._query.ignore_case:
+            return True
+        path = fold(self._columns.path(file), ignore_case=False).folded
+        begin = path.rfind("/") - self.main.rfind("/")
+        return f"/{path}".startswith(f"/{self.main}", begin)
 
     def has_case(self, folder: int) -> bool:
         """Return whether a folder's path holds the main term in its case, where it is."""

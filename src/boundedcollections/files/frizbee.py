@@ -95,8 +95,8 @@ class FrizbeeEngine:
     bytes_per_text: Final = _OVERHEAD_BYTES
     fixed_bytes: Final = 256 * _SHARDS_BYTES  # a group for each first byte
     quick_texts: Final = 50_000
-    most_texts: Final = 2_000_000
-    most_scored: Final = 48
+    most_texts: Final = 4_000_000
+    most_scored: Final = 32
     shares: Final = 3
 
     def __init__(self, frizbee: Any) -> None:

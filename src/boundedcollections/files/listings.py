@@ -1,11 +1,14 @@
 """The files that lie right in a folder, by their names."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from heapq import nsmallest
 from re import Pattern, escape
 
+from boundedcollections.files import limits
+from boundedcollections.files.folding import folded
 from boundedcollections.files.standard import compiled, subsequence
-from boundedcollections.files.tables import Tables, folded
+from boundedcollections.files.tables import Tables
 from boundedcollections.files.tree import decoded
 
 Sized = tuple[int, int]
@@ -33,8 +36,8 @@ class FolderListings:
             self._paths[number] = self._tables.folders.path(number)
         return self._paths[number]
 
-    def smallest(self, folder: int, most: int) -> list[Sized]:
-        """Return the files right in a folder that have the shortest names."""
+    def smallest(self, folder: int, most: int, among: int) -> list[Sized]:
+        """Return those files right in a folder, or among so many, that have the shortest names."""
         columns = self._tables.columns
         base = self._tables.folders.lengths[folder]
         sized: list[Sized] = []
@@ -46,6 +49,8 @@ class FolderListings:
                 else map(len, decoded(names).split("\0"))
             )
             sized += zip(lengths, range(columns.starts[block], columns.files), strict=False)
+            if len(sized) >= among:
+                break
         return [(base + length, file) for length, file in nsmallest(most, sized)]
 
     def names(
@@ -57,12 +62,15 @@ class FolderListings:
         Args:
             folder: its number.
             letters: that a name must hold.
-            at_start: whether it must begin with them.
+            at_start: whether it must begin with them, in the usual spellings; a large folder is then
+                read only where such names are.
         """
         columns = self._tables.columns
         base = self._tables.folders.lengths[folder]
         pattern = compiled(b"\0" + escape(letters)) if at_start else self._pattern(letters)
-        for block in self._tables.folders.blocks(folder):
+        for block in (
+            self._blocks_at(folder, letters) if at_start else self._tables.folders.blocks(folder)
+        ):
             names = columns.names[columns.offsets[block] : columns.offsets[block + 1]]
             first = columns.starts[block]
             if not names.isascii():
@@ -81,6 +89,24 @@ class FolderListings:
                 end = names.find(b"\0", match.end())
                 name = names[match.start() + 1 : end if end >= 0 else None]
                 yield base + len(name), file, name
+
+    def _blocks_at(self, folder: int, prefix: bytes) -> Iterator[int]:
+        """Yield the blocks of names that begin with `prefix`, small, capitalized or large; some."""
+        blocks = self._tables.folders.blocks(folder)
+        columns = self._tables.columns
+        told: set[int] = set()
+
+        def beginning(block: int) -> bytes:
+            begin = columns.offsets[block] + 1
+            return columns.names[begin : begin + len(prefix)]
+
+        for spelling in sorted({prefix, prefix.capitalize(), prefix.upper()}):
+            after = bisect_left(blocks, spelling, key=beginning) if prefix.isascii() else 1
+            first = max(after - 1, 0)  # the block before may end with such names
+            for block in blocks[first : first + limits.MOST_BLOCKS]:
+                if block not in told and (beginning(block) <= spelling or not prefix.isascii()):
+                    told.add(block)
+                    yield block
 
     def _pattern(self, letters: bytes) -> Pattern[bytes]:
         if letters not in self._patterns:

@@ -119,7 +119,7 @@ class Search:
             return self._answer(incomplete=False, final=True)
         candidates.likely()
         self._score(candidates)
-        if candidates.has_all_names and not self._is_poor():
+        if candidates.is_everything_likely and not self._is_poor():
             return self.complete()
         return self._answer(incomplete=True, final=False)
 

@@ -27,6 +27,9 @@ _CHUNK_BYTES: Final = 64 << 10
 _MOST_BYTES: Final = 4 << 20
 """So many bytes are searched for one query: the names of some 250,000 files."""
 
+_MOST_MORE: Final = 16
+"""So many times as many hits as are wanted are chosen from: each takes time."""
+
 _RARE: Final = 4
 """A letter is rare if fewer than one text in so many has it."""
 
@@ -62,7 +65,7 @@ class StandardMatcher:
         for span in spans:
             begin, end = self._place(span.start), self._place(span.stop)
             while begin < end:
-                if budget <= 0:
+                if budget <= 0 or len(found) > most * _MOST_MORE:
                     return Hits(self._best(found, most), is_cut=True)
                 after = min(begin + _CHUNK_BYTES, end)
                 if after < end:

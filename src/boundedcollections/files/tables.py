@@ -18,7 +18,8 @@ from typing import Final
 
 from boundedcollections.files.columns import Columns
 from boundedcollections.files.engines import Engine
-from boundedcollections.files.scoring import fold
+from boundedcollections.files.folder_table import LONGEST, FolderTable
+from boundedcollections.files.folding import composed, folded, following
 from boundedcollections.files.tree import decoded, encoded
 
 _NAME_BYTES: Final = 12
@@ -26,9 +27,6 @@ _NAME_BYTES: Final = 12
 
 _FIXED_BYTES: Final = 1_024
 """What they take when they are empty."""
-
-_LONGEST: Final = (1 << 16) - 1
-"""Lengths are 16 bits wide; what is longer than that is sorted as if it were so long."""
 
 _STRIDE: Final = 64
 """One name in so many is kept at hand: to find another from it takes few steps."""
@@ -57,7 +55,7 @@ class Tables:
     O(n log n) to build: some 3 us of CPU time for each file.
     """
 
-    __slots__ = ("bytes", "columns", "engine", "folders", "is_partial", "names")
+    __slots__ = ("__weakref__", "bytes", "columns", "engine", "folders", "is_partial", "names")
 
     def __init__(self, columns: Columns, engine: Engine, max_bytes: int) -> None:
         self.columns = columns
@@ -84,120 +82,6 @@ class Tables:
             assert {folded(encoded(path.rpartition("/")[2])) for path in paths} == {name}
             assert [len(path) for path in paths] == [names.lengths[place] for place in places]
             assert paths == sorted(paths, key=lambda path: (len(path), path))
-
-
-class FolderTable:
-    """
-    The folders of a snapshot, by their numbers in its columns.
-
-    Attributes:
-        columns: of the snapshot.
-        lengths: of their paths, in characters.
-        matcher: matches their paths.
-        bytes: what all this takes, about 18 bytes a folder and what the matcher takes.
-    """
-
-    __slots__ = (
-        "_blocks",
-        "_by_component",
-        "_ends",
-        "_firsts",
-        "bytes",
-        "columns",
-        "lengths",
-        "matcher",
-    )
-
-    def __init__(self, columns: Columns, engine: Engine) -> None:
-        self.columns = columns
-        self.lengths = array("H")
-        self._ends = array("I")
-        self.matcher = engine.matcher([self._learn()])
-        numbers = range(len(self.lengths))
-        self._by_component = array("I", sorted(numbers, key=self._component))
-        self._firsts = array("I", bytes(4 * (len(numbers) + 1)))
-        self._blocks = array(
-            "I", sorted(range(len(columns.owners)), key=columns.owners.__getitem__)
-        )
-        for owner in columns.owners:
-            self._firsts[owner + 1] += 1
-        for number in numbers:
-            self._firsts[number + 1] += self._firsts[number]
-        self.bytes = getsizeof(self) + self.matcher.current_bytes
-        self.bytes += sum(map(getsizeof, (self.lengths, self._ends, self._by_component)))
-        self.bytes += sum(map(getsizeof, (self._firsts, self._blocks)))
-
-    def path(self, number: int) -> bytes:
-        """Return the path of a folder, folded, with its final ``/``."""
-        begin, end = self.columns.folder_offsets[number : number + 2]
-        return folded(self.columns.folders[begin + 1 : end])
-
-    def at(self, above: bytes, prefix: bytes) -> list[int]:
-        """
-        Return the folders whose last component begins with `prefix`; O(log n + these).
-
-        Args:
-            above: how the path above them must end, from the beginning of a component on.
-            prefix: if it is empty, the folders that end as `above` says are meant themselves.
-        """
-        if prefix and above:
-            around = self.below(self.at(above, b""))
-            starts = [each.start for each in around]
-            return [
-                number
-                for number in (self._between(prefix, following(prefix)) if around else ())
-                if number in around[bisect_right(starts, number) - 1]
-                and _ends(self._above(number), above)
-            ]
-        if prefix:
-            return list(self._between(prefix, following(prefix)))
-        component = above[above.rfind(b"/", 0, -1) + 1 : -1]
-        numbers = self._between(component, component + b"\0")
-        return [k for k in numbers if _ends(self.path(k), above)]
-
-    def below(self, folders: Iterable[int]) -> list[range]:
-        """Return these folders and all below them, as ranges that do not overlap."""
-        ranges: list[range] = []
-        for number in sorted(folders):
-            if not ranges or number >= ranges[-1].stop:
-                ranges.append(range(number, self._ends[number]))
-        return ranges
-
-    def blocks(self, number: int) -> Sequence[int]:
-        """Return the blocks of the files that lie right in a folder."""
-        return self._blocks[self._firsts[number] : self._firsts[number + 1]]
-
-    def size(self, number: int) -> int:
-        """Return how many files lie right in a folder."""
-        starts = self.columns.starts
-        return sum(starts[block + 1] - starts[block] for block in self.blocks(number))
-
-    def _above(self, number: int) -> bytes:
-        path = self.path(number)
-        return path[: path.rfind(b"/", 0, -1) + 1]
-
-    def _component(self, number: int) -> bytes:
-        path = self.path(number)
-        return path[path.rfind(b"/", 0, -1) + 1 : -1]
-
-    def _between(self, first: bytes, after: bytes) -> Sequence[int]:
-        begin = bisect_left(self._by_component, first, key=self._component)
-        end = bisect_left(self._by_component, after, begin, key=self._component)
-        return self._by_component[begin : end if after else None]
-
-    def _learn(self) -> Iterator[bytes]:
-        """Yield the paths, and learn how long they are and where what is below them ends."""
-        columns = self.columns
-        count = len(columns.folder_offsets) - 1
-        self._ends = array("I", [count]) * count
-        around: list[tuple[int, str]] = []
-        for number in range(count):
-            path = columns.folder(number)
-            while around and not path.startswith(around[-1][1]):
-                self._ends[around.pop()[0]] = number
-            around.append((number, path))
-            self.lengths.append(min(len(path), _LONGEST))
-            yield composed(encoded(path))
 
 
 class NameTable:
@@ -288,7 +172,7 @@ class NameTable:
         names = columns.names[columns.offsets[block] + 1 : columns.offsets[block + 1]]
         base = lengths[columns.owners[block]]
         for file, name in enumerate(names.split(b"\0"), columns.starts[block]):
-            length = min(base + (len(name) if name.isascii() else len(decoded(name))), _LONGEST)
+            length = min(base + (len(name) if name.isascii() else len(decoded(name))), LONGEST)
             key, whole = folded(name), composed(name)
             tail = length.to_bytes(2) + file.to_bytes(4)
             keys[key[:2]].append(b"%b\0%b%b" % (key, tail, b"" if key == whole else whole))
@@ -320,23 +204,3 @@ class NameTable:
                 lengths.byteswap()
             self.files += files
             self.lengths += lengths
-
-
-def folded(name: bytes) -> bytes:
-    """Return an encoded name or path as it is compared: composed, in lower case."""
-    return name.lower() if name.isascii() else encoded(fold(decoded(name), ignore_case=True).folded)
-
-
-def composed(name: bytes) -> bytes:
-    """Return an encoded name or path as matchers take it: capitals stay if all is ASCII."""
-    return name if name.isascii() else folded(name)
-
-
-def following(prefix: bytes) -> bytes:
-    """Return what comes after all that begins with `prefix`; empty if nothing does."""
-    prefix = prefix.rstrip(b"\xff")
-    return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else b""
-
-
-def _ends(path: bytes, end: bytes) -> bool:
-    return path.endswith(end) and (len(path) == len(end) or path[-len(end) - 1] == ord("/"))
