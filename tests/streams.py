@@ -10,6 +10,7 @@ from boundedcollections import Closed, WouldBlock
 from boundedcollections._core import payload, steps
 from boundedcollections._core.receiver import Receiver
 from boundedcollections._core.sender import Sender
+from boundedcollections._core.waiters import wake_all
 from boundedcollections.broadcast import Broadcast, Subscription
 from boundedcollections.channel import DropOldestChannel
 
@@ -61,8 +62,17 @@ async def until_parked(sender: Sender[Any], *, readers: int = 1) -> None:
 
 
 def wake_in_vain(sender: Sender[Any]) -> None:
-    for waiter in list(sender._parked.values()):
-        waiter.wake(asyncio.get_running_loop())
+    wake_all(dict(sender._parked))
+
+
+def give_way_next(stream: Stream) -> int:
+    """Have the next single receive let others run first; return the number of the next item."""
+    while True:
+        statistics = stream.reader.statistics()
+        if statistics.received % 256 == 255:
+            return statistics.sent
+        stream.sender.send("before")
+        stream.reader.receive_nowait()
 
 
 def drained(reader: Reader) -> list[tuple[object, int]]:

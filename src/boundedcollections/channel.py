@@ -18,10 +18,11 @@ from boundedcollections._core.batch import Batch, batch_of
 from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import Closed, Lagged
 from boundedcollections._core.events import RemovalCause
-from boundedcollections._core.receiver import NOTHING, Nothing, Receiver
+from boundedcollections._core.receiver import GIVE_WAY, NOTHING, Nothing, Receiver, Take
 from boundedcollections._core.sender import Sender
 from boundedcollections._core.steps import step
 from boundedcollections._core.units import NO_LIMIT
+from boundedcollections._core.waiters import Sleeper
 
 T = TypeVar("T")
 
@@ -135,7 +136,9 @@ class DropOldestChannel(Sender[T], Receiver[T]):
         ValueError: a bound is below 1.
     """
 
-    __slots__ = ("__weakref__", "_in_a_row", "_receiver", "_strict", "_told", "missed")
+    __slots__ = ("__weakref__", "_receiver", "_strict", "_told", "missed")
+
+    missed: int
 
     def __init__(
         self,
@@ -164,7 +167,6 @@ class DropOldestChannel(Sender[T], Receiver[T]):
         self._told = 0  # how many of the dropped items the receiver has heard of
         self.missed = 0
         self._receiver = None
-        self._in_a_row = 0
 
     def statistics(self) -> ChannelStatistics:
         """
@@ -197,22 +199,42 @@ class DropOldestChannel(Sender[T], Receiver[T]):
     def _counts_bytes(self) -> bool:
         return self._sizeof is not None
 
-    def _is_ready(self) -> bool:
-        return self._held > 0 or self._closed
+    @step
+    def _settle(self, take: Take[Any], waiter: Sleeper) -> bool:
+        if self._receiver is not take:
+            if self._receiver is not None:
+                raise self._company()
+            self._receiver = take
+        if self._held or self._closed:
+            return True
+        self._parked[self] = waiter
+        self._room = 0
+        return False
 
     @step
-    def _take_one(self) -> T | Nothing:
-        held = self._held
-        missed = self._dropped - self._told
-        if not held or (missed and self._strict):
-            return self._without_item()
+    def _forget(self, waiter: Sleeper) -> None:
+        if self in self._parked and self._parked[self] is waiter:
+            del self._parked[self]
+
+    @step
+    def _take_one(self, gives_way: bool = False) -> T | Nothing:  # noqa: FBT002
+        held, first, missed = self._held, self._first, 0
+        if not held:
+            return self._without_item() if self._closed or self._strict else NOTHING
+        if gives_way and first & GIVE_WAY == GIVE_WAY:
+            return NOTHING
+        if self._told != self._dropped:
+            missed = self._dropped - self._told
+            if self._strict:
+                return self._without_item()
+            if gives_way and missed > first & GIVE_WAY:  # it was the others' turn in the gap
+                return NOTHING
+            self._told += missed
         if held > self._peak_items:
             self._peak_items = held
         self._held = held - 1
-        self._first += 1
+        self._first = first + 1
         self.missed = missed
-        if missed:
-            self._told += missed
         item: T
         if self._sizeof is None:
             item = self._items.popleft()
@@ -227,13 +249,38 @@ class DropOldestChannel(Sender[T], Receiver[T]):
     def _take_many(
         self, most_items: int = NO_LIMIT, most_bytes: int = NO_LIMIT
     ) -> Batch[T] | Nothing:
+        held = self._held
+        missed = self._dropped - self._told
+        if held > 1:
+            return self._take_some(most_items, most_bytes)
+        if not held or (missed and self._strict):
+            return NOTHING if not missed and not self._closed else self._without_item()
+        if not self._peak_items:
+            self._peak_items = 1
+        self._held = 0
+        first_seq = self._first
+        self._first = next_seq = first_seq + 1
+        self.missed = missed
+        if missed:
+            self._told += missed
+        if self._sizeof is None:
+            item = self._items.popleft()
+        else:
+            if self._bytes > self._peak_bytes:
+                self._peak_bytes = self._bytes
+            self._bytes = 0
+            item, _ = self._items.popleft()
+        return batch_of(((item,), missed, first_seq, next_seq))
+
+    @step
+    def _take_some(self, most_items: int, most_bytes: int) -> Batch[T] | Nothing:
         fresh: deque[Any] = deque()
         held = self._held
         missed = self._dropped - self._told
+        if held > most_items or most_bytes != NO_LIMIT:
+            return self._take_by_and_by(most_items, most_bytes)
         if not held or (missed and self._strict):
             return self._without_item()
-        if held > most_items or most_bytes != NO_LIMIT:
-            return self._take_some(most_items, most_bytes)
         if held > self._peak_items:
             self._peak_items = held
         if self._bytes > self._peak_bytes:
@@ -248,7 +295,7 @@ class DropOldestChannel(Sender[T], Receiver[T]):
         return batch_of((items, missed, first_seq, next_seq))
 
     @step
-    def _take_some(self, most_items: int, most_bytes: int) -> Batch[T] | Nothing:
+    def _take_by_and_by(self, most_items: int, most_bytes: int) -> Batch[T] | Nothing:
         items: list[T] = []
         missed = first_seq = next_seq = 0
         while len(items) < most_items and self._held:

@@ -33,7 +33,15 @@ def test_a_step_takes_the_lock_only_where_there_is_no_gil(
 @pytest.mark.skipif(len(BUILDS) < 2, reason="here is only one build to test")
 def test_both_builds_of_every_step_are_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {name for _, name, _ in steps_of_streams()}
-    assert {"_put", "_take_one", "_take_many", "_take_some", "_lay_down", "_claim"} <= names
+    assert {
+        "_put",
+        "_take_one",
+        "_take_many",
+        "_take_some",
+        "_lay_down",
+        "_claim",
+        "_settle",
+    } <= names
     for build, takes_lock in zip(BUILDS, (False, True), strict=True):
         pretend(build, monkeypatch)
         for stream, name, method in steps_of_streams():

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from streams import RECEIVES, Receive, Stream, drained, until_parked, wake_in_vain
+from streams import RECEIVES, Receive, Stream, drained, give_way_next, until_parked, wake_in_vain
 
 from boundedcollections import Batch
 from boundedcollections.broadcast import Broadcast
@@ -62,18 +62,17 @@ class TestCancellation:
     async def test_a_cancellation_while_others_get_their_turn(
         self, stream: Stream, receive: Receive
     ) -> None:
-        stream.sender.send_many(range(100))
-        for _ in range(64):
+        stream.sender.send_many(range(300))
+        for _ in range(255):
             stream.reader.receive_nowait()
         for _ in range(3):
-            stream.reader._in_a_row = 256
             task = asyncio.create_task(receive(stream.reader))
             await asyncio.sleep(0)
             assert stream.reader.statistics().waiting  # it has given way, and taken nothing
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        assert [item for item, _ in drained(stream.reader)] == list(range(64, 100))
+        assert [item for item, _ in drained(stream.reader)] == list(range(255, 300))
 
     async def test_a_cancellation_at_every_await(self, stream: Stream, receive: Receive) -> None:
         """Drive the coroutine by hand, and throw at its first await, its second, and so on."""
@@ -84,8 +83,8 @@ class TestCancellation:
         for full in (False, True):
             for point in range(10):
                 if full:
+                    give_way_next(stream)
                     stream.sender.send("item")
-                    stream.reader._in_a_row = 256
                 steps = receive(stream.reader)
                 try:
                     for _ in range(point + 1):

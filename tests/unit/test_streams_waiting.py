@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 from interruptions import interrupted_everywhere
-from streams import RECEIVES, STREAMS, Bell, Receive, Stream, drained, until_parked, wake_in_vain
+from streams import (
+    RECEIVES,
+    STREAMS,
+    Bell,
+    Receive,
+    Stream,
+    drained,
+    give_way_next,
+    until_parked,
+    wake_in_vain,
+)
 
 from boundedcollections import Batch, Closed
 
@@ -73,13 +83,13 @@ class TestOneReceiver:
     async def test_a_second_receiver_is_refused_while_the_first_gives_way(
         self, stream: Stream, receive: Receive
     ) -> None:
+        number = give_way_next(stream)
         stream.sender.send("item")
-        stream.reader._in_a_row = 256
         first = asyncio.create_task(receive(stream.reader))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="has a receiver waiting"):
             stream.reader.receive_nowait()
-        assert await first in ("item", Batch(("item",), 0, 0, 1))
+        assert await first in ("item", Batch(("item",), 0, number, number + 1))
         stream.sender.send("next")
         assert stream.reader.receive_nowait() == "next"
 
@@ -184,10 +194,11 @@ class TestWaking:
     ) -> None:
         sender, sleeper = stream.sender, stream.reader
         early, late = Bell(), Bell()
-        sender._parked[sleeper] = late
-        sleeper._forget(sleeper, early)
+        assert not sleeper._settle(sleeper._take_many, late)
+        sleeper._forget(early)
         assert sender._parked == {sleeper: late}
-        sleeper._forget(sleeper, late)
+        sleeper._forget(late)
+        sleeper._receiver = None
         assert sender._parked == {}
 
     @pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS)

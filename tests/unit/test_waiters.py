@@ -9,9 +9,11 @@ from interruptions import interrupted_everywhere
 
 from boundedcollections import Batch, Closed
 from boundedcollections._core.waiters import (
-    TaskWaiter,
     ThreadWaiter,
+    TrioWaiter,
     checkpoint,
+    sleep_on,
+    waiter_here,
     wake_all,
 )
 from boundedcollections.broadcast import Broadcast
@@ -21,9 +23,12 @@ from boundedcollections.testing import check_invariants
 pytestmark = pytest.mark.usefixtures("every_build", "weightless_streams")
 
 
-async def asleep(waiter: TaskWaiter, seconds: float | None = None) -> asyncio.Task[None]:
+Waiting = asyncio.Future[None] | TrioWaiter
+
+
+async def asleep(waiter: Waiting, seconds: float | None = None) -> asyncio.Task[None]:
     async def sleep() -> None:
-        await waiter.sleep(seconds)
+        await sleep_on(waiter, seconds)
 
     task = asyncio.create_task(sleep())
     await asyncio.sleep(0)
@@ -31,11 +36,11 @@ async def asleep(waiter: TaskWaiter, seconds: float | None = None) -> asyncio.Ta
     return task
 
 
-class TestTaskWaiter:
+class TestTasksThatSleep:
     async def test_a_task_wakes_another_without_the_detour_over_the_selector(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        waiter = TaskWaiter()
+        waiter = waiter_here()
         task = await asleep(waiter)
         monkeypatch.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", None)
         wake_all({"sleeper": waiter})
@@ -43,26 +48,26 @@ class TestTaskWaiter:
 
     async def test_a_callback_wakes_the_safe_way(self) -> None:
         """The loop runs, but no task of it: so it may be a signal handler in the selector."""
-        waiter = TaskWaiter()
+        waiter = waiter_here()
         task = await asleep(waiter)
         asyncio.get_running_loop().call_soon(wake_all, {"sleeper": waiter})
         async with asyncio.timeout(10):
             await task
 
     async def test_another_thread_wakes_a_task(self) -> None:
-        waiter = TaskWaiter()
+        waiter = waiter_here()
         task = await asleep(waiter)
         await asyncio.to_thread(wake_all, {"sleeper": waiter})
         async with asyncio.timeout(10):
             await task
 
     async def test_to_be_woken_before_the_sleep_counts(self) -> None:
-        waiter = TaskWaiter()
+        waiter = waiter_here()
         wake_all({"sleeper": waiter})
-        await waiter.sleep(None)
+        await sleep_on(waiter, None)
 
     async def test_to_be_woken_twice_is_harmless(self) -> None:
-        waiter = TaskWaiter()
+        waiter = waiter_here()
         task = await asleep(waiter)
         wake_all({"sleeper": waiter})
         wake_all({"sleeper": waiter})
@@ -70,7 +75,7 @@ class TestTaskWaiter:
         wake_all({"sleeper": waiter})
 
     async def test_to_be_woken_when_cancelled_is_harmless(self) -> None:
-        waiter = TaskWaiter()
+        waiter = waiter_here()
         task = await asleep(waiter)
         task.cancel()
         wake_all({"sleeper": waiter})
@@ -79,20 +84,21 @@ class TestTaskWaiter:
 
     async def test_a_sleep_ends_after_its_time(self) -> None:
         begin = time.monotonic()
-        task = await asleep(TaskWaiter(), seconds=0.02)
+        task = await asleep(waiter_here(), seconds=0.02)
         await task
         assert time.monotonic() - begin > 0.01
 
     def test_a_waiter_of_a_closed_loop_can_be_woken_from_anywhere(self) -> None:
-        async def main() -> TaskWaiter:
-            return TaskWaiter()
+        async def main() -> Waiting:
+            return waiter_here()
 
         waiter = asyncio.run(main())
         wake_all({"sleeper": waiter})
         thread = threading.Thread(target=wake_all, args=({"sleeper": waiter},))
         thread.start()
         thread.join()
-        assert not waiter._future.done()
+        assert isinstance(waiter, asyncio.Future)
+        assert not waiter.done()
 
 
 class TestThreadWaiter:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from boundedcollections._core.waiters import (
+    sleep_on,
     waiter_here,
     wake_all,
 )
@@ -104,7 +105,7 @@ class TestTrioWaiter:
         wake_all({"sleeper": waiter})
         fake_trio.calls.pop()()
         with pytest.raises(StopIteration):
-            waiter.sleep(None).__await__().send(None)
+            sleep_on(waiter, None).__await__().send(None)
         assert fake_trio.rescheduled == []
 
     def test_a_sleeper_that_was_cancelled_is_not_rescheduled(self, fake_trio: FakeTrio) -> None:
@@ -120,7 +121,7 @@ class TestTrioWaiter:
         assert channel.receive_nowait() == "item"
 
     def test_a_sleep_ends_after_its_time(self, fake_trio: FakeTrio) -> None:
-        steps = waiter_here().sleep(5).__await__()
+        steps = sleep_on(waiter_here(), 5).__await__()
         next(steps)
         with pytest.raises(StopIteration):
             steps.throw(FakeTrio.Cancelled())

@@ -12,11 +12,10 @@ from boundedcollections._core.errors import Closed, WouldBlock
 from boundedcollections._core.steps import step
 from boundedcollections._core.units import NO_LIMIT, positive_int, positive_seconds
 from boundedcollections._core.waiters import (
-    TaskWaiter,
+    Sleeper,
     ThreadWaiter,
-    TrioWaiter,
-    Waiter,
     checkpoint,
+    sleep_on,
     waiter_here,
 )
 
@@ -34,8 +33,8 @@ Take = Callable[[], R | Nothing]
 NOTHING: Final = Nothing.NOTHING
 _SLOTS_OF_THE_STREAM: Final[tuple[str, ...]] = ()
 """None here: only one of the bases of a class may bring slots, so a stream has these as its own."""
-_MOST_IN_A_ROW: Final = 256
-"""After so many single receives that did not have to wait, the next one lets other tasks run."""
+GIVE_WAY: Final = 255
+"""Where the number of items received ends in these bits, a single receive lets other tasks run."""
 
 
 class Receiver(ABC, Generic[T]):
@@ -51,18 +50,20 @@ class Receiver(ABC, Generic[T]):
 
     __slots__ = _SLOTS_OF_THE_STREAM
 
-    missed: int
     _receiver: Take[Any] | None
     """The receiver that is waiting, known by what it takes."""
-    _in_a_row: int
-    """Single receives that did not have to wait; while a receiver is waiting, the most there are."""
+
+    @property
+    @abstractmethod
+    def missed(self) -> int:
+        """How many items were lost just before the one received last."""
 
     async def receive(self, timeout_seconds: float | None = None) -> T:
         """
         Wait for the next item and take it; `missed` then says how many were lost before it.
 
-        A receiver that is cancelled loses nothing: the item stays, and is the next. After 256
-        items in a row that were there already, it lets other tasks run once.
+        A receiver that is cancelled loses nothing: the item stays, and is the next. Before every
+        256th item it lets other tasks run once, also if the item is there already.
 
         Args:
             timeout_seconds: how long to wait at most; None waits for as long as it takes.
@@ -72,14 +73,12 @@ class Receiver(ABC, Generic[T]):
             TimeoutError: no item came in time.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        seconds = None if timeout_seconds is None else _seconds(timeout_seconds)
-        if self._in_a_row < _MOST_IN_A_ROW:  # so nobody is waiting
-            item = self._take_one()
+        deadline = None if timeout_seconds is None else _deadline(timeout_seconds)
+        if self._receiver is None:
+            item = self._take_one(True)  # noqa: FBT003  # a step takes its arguments by position
             if item is not NOTHING:
-                self._in_a_row += 1
                 return item
-            return await self._wait_and(self._take_one, seconds, is_ready=False)
-        return await self._wait_and(self._take_one, seconds)
+        return await self._wait_and(self._take_one, deadline)
 
     async def receive_many(
         self,
@@ -105,10 +104,13 @@ class Receiver(ABC, Generic[T]):
             TypeError: `max_bytes` for a stream that counts no bytes.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        is_limited = max_items is not None or max_bytes is not None
-        take = self._limited(max_items, max_bytes) if is_limited else self._take_many
-        seconds = None if timeout_seconds is None else _seconds(timeout_seconds)
-        return await self._wait_and(take, seconds)
+        take: Take[Batch[T]]
+        if max_items is None and max_bytes is None:
+            take = self._take_many
+        else:
+            take = self._limited(max_items, max_bytes)
+        deadline = None if timeout_seconds is None else _deadline(timeout_seconds)
+        return await self._wait_and(take, deadline)
 
     def receive_nowait(self) -> T:
         """
@@ -140,7 +142,7 @@ class Receiver(ABC, Generic[T]):
             TimeoutError: no item came in time.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        return self._block_and(self._take_one, _seconds(timeout_seconds))
+        return self._block_and(self._take_one, _deadline(timeout_seconds))
 
     def receive_many_blocking(
         self,
@@ -164,7 +166,7 @@ class Receiver(ABC, Generic[T]):
             TypeError: `max_bytes` for a stream that counts no bytes.
             RuntimeError: another receiver is waiting; there may be one at a time.
         """
-        return self._block_and(self._limited(max_items, max_bytes), _seconds(timeout_seconds))
+        return self._block_and(self._limited(max_items, max_bytes), _deadline(timeout_seconds))
 
     def __aiter__(self) -> "Receiver[T]":
         return self
@@ -189,12 +191,8 @@ class Receiver(ABC, Generic[T]):
         """Say whether items have sizes here."""
 
     @abstractmethod
-    def _is_ready(self) -> bool:
-        """Say whether there is something to take, or the end to tell."""
-
-    @abstractmethod
-    def _take_one(self) -> T | Nothing:
-        """Take the next item; raise Closed at the end."""
+    def _take_one(self, gives_way: bool = False) -> T | Nothing:  # noqa: FBT002
+        """Take the next item, unless others have to run before; raise Closed at the end."""
 
     @abstractmethod
     def _take_many(
@@ -203,62 +201,58 @@ class Receiver(ABC, Generic[T]):
         """Take the next batch; raise Closed at the end."""
 
     @abstractmethod
-    def _lay_down(self, sleeper: "Receiver[T]", waiter: Waiter) -> bool:
-        """Have `waiter` woken when there is something new; say whether there is already."""
+    def _settle(self, take: Take[Any], waiter: Sleeper) -> bool:
+        """Claim, and have `waiter` woken when there is something new; say whether there is already."""
 
     @abstractmethod
-    def _forget(self, sleeper: "Receiver[T]", waiter: Waiter) -> None:
+    def _forget(self, waiter: Sleeper) -> None:
         """Have `waiter` woken no more."""
 
-    async def _wait_and(self, take: Take[R], seconds: float | None, *, is_ready: bool = True) -> R:
-        """Let others run, by waiting or, if there is no need to wait, by one yield; then take."""
-        deadline = None if seconds is None else time.monotonic() + seconds
-        waiter: TaskWaiter | TrioWaiter | None = None
+    async def _wait_and(self, take: Take[R], deadline: float | None) -> R:
+        """Let others run, by a sleep or, if something is there already, by one yield; then take."""
+        waiter = None
         try:
-            self._claim(take)
-            taken: R | Nothing = NOTHING
-            if is_ready and self._is_ready():
-                await checkpoint()
-                taken = take()
-            while taken is NOTHING:
-                left = None if deadline is None else self._time_until(deadline)
+            while True:
                 waiter = waiter_here()
-                is_ready = self._lay_down(self, waiter)  # if something was sent before
-                await (checkpoint() if is_ready else waiter.sleep(left))
+                if self._settle(take, waiter):
+                    await checkpoint()
+                elif deadline is None:
+                    await waiter
+                else:
+                    await sleep_on(waiter, self._time_until(deadline))
                 taken = take()
-            return taken
-        finally:
-            if self._receiver is take:
+                if taken is not NOTHING:
+                    self._receiver = None
+                    return taken
+        except BaseException:
+            if self._receiver is take:  # here, not in a method: its call might be struck, too
                 self._receiver = None
-                self._in_a_row = 0
-                if waiter is not None:
-                    self._forget(self, waiter)
+            if waiter is not None:
+                self._forget(waiter)
+            raise
 
-    def _block_and(self, take: Take[R], seconds: float | None) -> R:
-        """Do as `_wait_and` does, in a thread, which need not let others run."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+    def _block_and(self, take: Take[R], deadline: float | None) -> R:
+        """Wait in a thread, which need not let others run, and take."""
         waiter: ThreadWaiter | None = None
         try:
             self._claim(take)
             while (taken := take()) is NOTHING:
                 left = None if deadline is None else self._time_until(deadline)
                 waiter = ThreadWaiter()
-                if not self._lay_down(self, waiter):
+                if not self._settle(take, waiter):
                     waiter.sleep(left)
             return taken
         finally:
             if self._receiver is take:
                 self._receiver = None
-                self._in_a_row = 0
-                if waiter is not None:
-                    self._forget(self, waiter)
+            if waiter is not None:
+                self._forget(waiter)
 
     @step
     def _claim(self, take: Take[Any]) -> None:
         if self._receiver is not None:
             raise self._company()
         self._receiver = take
-        self._in_a_row = _MOST_IN_A_ROW
 
     def _company(self) -> RuntimeError:
         return RuntimeError(f"{self._where()} has a receiver waiting, and may have only one")
@@ -278,5 +272,7 @@ class Receiver(ABC, Generic[T]):
         return lambda: self._take_many(most_items, most_bytes)
 
 
-def _seconds(timeout_seconds: float | None) -> float | None:
-    return None if timeout_seconds is None else positive_seconds("timeout_seconds", timeout_seconds)
+def _deadline(timeout_seconds: float | None) -> float | None:
+    if timeout_seconds is None:
+        return None
+    return time.monotonic() + positive_seconds("timeout_seconds", timeout_seconds)

@@ -14,12 +14,12 @@ from boundedcollections._core.events import Notifier, RemovalCause
 from boundedcollections._core.payload import charge, payload_size
 from boundedcollections._core.steps import step
 from boundedcollections._core.units import NO_LIMIT, at_least_one, positive_int
-from boundedcollections._core.waiters import Waiter, wake_all
+from boundedcollections._core.waiters import Sleeper, wake_all
 
 T = TypeVar("T")
 Dropped = list[Any]
 """What leaves: numbers, items and causes, or the items alone where nobody is told of them."""
-Sleepers = dict[Any, Waiter]
+Sleepers = dict[Any, Sleeper]
 
 _SIZE: Final = RemovalCause.SIZE  # looking a member up in its class costs as much as a call
 _COUNT: Final = RemovalCause.COUNT
@@ -148,16 +148,20 @@ class Sender(Generic[T]):
                 the target of its budget; nothing was changed.
             Exception: whatever `sizeof` raises, or an error for what it returned; likewise.
         """
-        entry: Any = item
-        booked = 0
-        if self._sizeof is not None:
-            booked = charge(item, size, self._sizeof)
-            entry = (item, booked)
+        if self._sizeof is None:
+            held = self._held
+            if held < self._room:
+                self._held = held + 1
+                seq = self._first + held + self._offset
+                self._items.append(item)
+                return seq
+            return self._send_with_care(item, 0)
+        booked = charge(item, size, self._sizeof)
+        entry = (item, booked)
         held = self._held
-        if held < self._room and (not booked or self._bytes + booked <= self._byte_limit):
+        if held < self._room and self._bytes + booked <= self._byte_limit:
             self._held = held + 1
-            if booked:
-                self._bytes += booked
+            self._bytes += booked
             seq = self._first + held + self._offset
             self._items.append(entry)
             return seq
@@ -188,9 +192,9 @@ class Sender(Generic[T]):
             self._end()
             if discard:
                 self._clear(dropped)
-            self._rouse()
+            self._rouse([])
         except BaseException:
-            self._rouse()
+            self._rouse([])
             raise
         finally:
             self._notify(dropped)
@@ -217,12 +221,13 @@ class Sender(Generic[T]):
         if self._byte_limit != self._max_bytes and self._bytes + size > self._byte_limit:
             self._press(size)
         dropped: Dropped = []
+        called: list[Sleepers] = []
         try:
-            seq = self._put(entry, size, dropped)
-            if self._parked:
-                self._rouse()
+            seq = self._put(entry, size, dropped, called)
+            if called:
+                wake_all(called[0])
         except BaseException:
-            self._rouse()
+            self._rouse(called)
             raise
         finally:
             if dropped and self._tells:
@@ -230,17 +235,23 @@ class Sender(Generic[T]):
         return seq
 
     @step
-    def _put(self, entry: Any, size: int, dropped: Dropped) -> int:  # noqa: C901  # one step
-        """Add an entry, once there is room for it; each round of the loop is a step of its own."""
+    def _put(  # noqa: C901, PLR0912  # one step
+        self, entry: Any, size: int, dropped: Dropped, called: list[Sleepers]
+    ) -> int:
+        """
+        Add an entry, once there is room for it, and call who sleeps.
+
+        Each round of the loop is a step of its own, and so is what follows it, twice.
+        """
+        nobody: Sleepers = {}
         before, least = self._bytes, _SLICE
         while True:
             held = self._held
-            least -= 1
-            if self._bytes + size > self._byte_limit and (
-                least >= 0 or self._bytes + size > before
-            ):
+            if self._bytes + size > self._byte_limit and (least > 0 or self._bytes + size > before):
+                least -= 1
                 cause = _SIZE
             elif held >= self._item_limit:
+                least -= 1
                 cause = _COUNT
             elif not self._closed:
                 break
@@ -267,10 +278,15 @@ class Sender(Generic[T]):
             dropped.append((seq + self._offset, item, cause) if self._tells else item)
         self._held = held + 1
         self._bytes += size
-        if not self._parked and steps.HAS_GIL:
-            self._room = self._item_limit
         seq = self._first + held + self._offset
         self._items.append(entry)
+        sleepers = self._parked
+        if sleepers:
+            self._parked = nobody
+        if steps.HAS_GIL and not self._closed:
+            self._room = self._item_limit
+        if sleepers:
+            called.append(sleepers)
         return seq
 
     def _too_large(self, size: int) -> TooLarge:
@@ -341,22 +357,14 @@ class Sender(Generic[T]):
         self._room = 0
 
     @step
-    def _lay_down(self, sleeper: Any, waiter: Waiter) -> bool:
+    def _lay_down(self, sleeper: Any, waiter: Sleeper) -> bool:
         """Have `waiter` woken by the next send; say whether there is something to look for now."""
         self._parked[sleeper] = waiter
         self._room = 0
         return self._held > 0 or self._closed
 
-    @step
-    def _forget(self, sleeper: Any, waiter: Waiter) -> None:
-        """Have `waiter` woken no more."""
-        parked = self._parked
-        if sleeper in parked and parked[sleeper] is waiter:
-            del parked[sleeper]
-
-    def _rouse(self) -> None:
-        """Wake whoever sleeps, even if something strikes in the middle."""
-        called: list[Sleepers] = []
+    def _rouse(self, called: list[Sleepers]) -> None:
+        """Wake those `called` and whoever sleeps, even if something strikes in the middle."""
         try:
             self._call(called)
             for sleepers in called:

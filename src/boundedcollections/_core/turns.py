@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from boundedcollections._core.receiver import NOTHING, Nothing
 from boundedcollections._core.units import positive_seconds
-from boundedcollections._core.waiters import ThreadWaiter, Waiter, waiter_here, wake_all
+from boundedcollections._core.waiters import Sleeper, ThreadWaiter, sleep_on, waiter_here, wake_all
 
 R = TypeVar("R")
 
@@ -31,7 +31,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.counted = False
-        self.waiter: Waiter | None = None
+        self.waiter: Sleeper | None = None
 
 
 class Turns:
@@ -84,7 +84,7 @@ class Turns:
                 left = None if deadline is None else deadline - time.monotonic()
                 taken = self._try(place, waiter, take, left)
                 if taken is NOTHING:
-                    await waiter.sleep(left)
+                    await sleep_on(waiter, left)
             return taken
         finally:
             if place.counted:
@@ -153,7 +153,7 @@ class Turns:
     def _try(
         self,
         place: _Place,
-        waiter: Waiter,
+        waiter: Sleeper,
         take: Callable[[], R | Nothing],
         left: float | None,
     ) -> R | Nothing:

@@ -10,9 +10,10 @@ that is cancelled at the very moment of its wake-up loses nothing.
 import asyncio
 import sys
 import threading
-from collections.abc import Awaitable, Mapping
+from asyncio import Future, InvalidStateError, current_task, get_running_loop
+from collections.abc import Generator, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 
 class Waiter(Protocol):
@@ -26,57 +27,16 @@ class Waiter(Protocol):
         """
 
 
-class TaskWaiter:
-    """
-    The sleep of an asyncio task.
-
-    >>> async def main():
-    ...     waiter = TaskWaiter()
-    ...     wake_all({"me": waiter})
-    ...     await waiter.sleep(None)
-    >>> asyncio.run(main())
-    """
-
-    __slots__ = ("_future", "_loop")
-
-    def __init__(self) -> None:
-        self._loop = loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[None] = loop.create_future()
-
-    def sleep(self, seconds: float | None) -> Awaitable[None]:
-        """Sleep until woken, or for `seconds`; the caller looks which of the two it was."""
-        return self._future if seconds is None else self._sleep_for(seconds)
-
-    async def _sleep_for(self, seconds: float) -> None:
-        timer = self._loop.call_later(seconds, self._finish)
-        try:
-            await self._future
-        finally:
-            timer.cancel()
-
-    def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:
-        """End the sleep, from any thread."""
-        if at_work is self._loop:
-            try:  # as in `_finish`, without the call
-                self._future.set_result(None)
-            except asyncio.InvalidStateError:
-                return
-        else:
-            with suppress(RuntimeError):  # the loop is closed: nobody sleeps there any more
-                self._loop.call_soon_threadsafe(self._finish)
-
-    def _finish(self) -> None:
-        try:
-            self._future.set_result(None)
-        except asyncio.InvalidStateError:  # woken twice, cancelled, or out of time
-            return
+Sleeper: TypeAlias = "Future[None] | Waiter"
+"""What `wake_all` wakes. A task of asyncio sleeps on a bare future: that takes no calls of ours."""
 
 
 class TrioWaiter:
     """
     The sleep of a trio task. Whoever runs one has imported trio, so this module need not.
 
-    Waking always takes the way that is safe for threads and signal handlers.
+    Waking always takes the way that is safe for threads and signal handlers. To await it is to
+    sleep until woken.
     """
 
     __slots__ = ("_asleep", "_task", "_token", "_trio", "_woken")
@@ -86,6 +46,9 @@ class TrioWaiter:
         self._task = self._trio.lowlevel.current_task()
         self._token = self._trio.lowlevel.current_trio_token()
         self._woken = self._asleep = False
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self.sleep(None).__await__()
 
     async def sleep(self, seconds: float | None) -> None:
         """Sleep until woken, or for `seconds`; the caller looks which of the two it was."""
@@ -141,21 +104,70 @@ class ThreadWaiter:
             self._bell.release()
 
 
-def wake_all(sleepers: Mapping[Any, Waiter]) -> None:
-    """Wake every waiter in `sleepers`, even if something strikes in the middle."""
+def wake_all(sleepers: Mapping[Any, Sleeper]) -> None:
+    """
+    Wake every one of `sleepers`, even if something strikes in the middle.
+
+    A signal handler may run while the loop sleeps in its selector. Then a loop is running, but
+    no task of it, and only the thread-safe way of scheduling ends the selector's sleep.
+    """
     try:
-        at_work = _loop_at_work()
-        for waiter in sleepers.values():
-            waiter.wake(at_work)
+        try:
+            at_work: asyncio.AbstractEventLoop | None = get_running_loop()
+            if current_task(at_work) is None:
+                at_work = None
+        except RuntimeError:
+            at_work = None
+        for sleeper in sleepers.values():
+            if not isinstance(sleeper, Future):
+                sleeper.wake(at_work)
+            elif sleeper.get_loop() is not at_work:
+                _wake_from_afar(sleeper)
+            else:
+                try:  # as in `_finish`, without the call
+                    sleeper.set_result(None)
+                except InvalidStateError:
+                    continue
     except BaseException:
-        for waiter in sleepers.values():  # to be woken twice is harmless
-            waiter.wake(None)
+        for sleeper in sleepers.values():  # to be woken twice is harmless
+            if isinstance(sleeper, Future):
+                _wake_from_afar(sleeper)
+            else:
+                sleeper.wake(None)
         raise
 
 
-def waiter_here() -> TaskWaiter | TrioWaiter:
-    """Return a waiter for the task that is running."""
-    return TrioWaiter() if "trio.lowlevel" in sys.modules and _in_trio() else TaskWaiter()
+def _wake_from_afar(future: "Future[None]") -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody sleeps there any more
+        future.get_loop().call_soon_threadsafe(_finish, future)
+
+
+def _finish(future: "Future[None]") -> None:
+    try:
+        future.set_result(None)
+    except InvalidStateError:  # woken twice, cancelled, or out of time
+        return
+
+
+def waiter_here() -> "Future[None] | TrioWaiter":
+    """Return what the task that is running can `sleep_on`, or await, until `wake_all` ends that."""
+    if "trio.lowlevel" in sys.modules and _in_trio():
+        return TrioWaiter()
+    return Future(loop=get_running_loop())
+
+
+async def sleep_on(waiter: "Future[None] | TrioWaiter", seconds: float | None) -> None:
+    """Sleep until woken, or for `seconds`; the caller looks which of the two it was."""
+    if isinstance(waiter, TrioWaiter):
+        await waiter.sleep(seconds)
+    elif seconds is None:
+        await waiter
+    else:
+        timer = waiter.get_loop().call_later(seconds, _finish, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
 
 
 async def checkpoint() -> None:
@@ -170,17 +182,3 @@ def _in_trio() -> bool:
     """Ask without importing trio, and while another thread may be importing it."""
     in_trio_task = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
     return in_trio_task is not None and in_trio_task()
-
-
-def _loop_at_work() -> asyncio.AbstractEventLoop | None:
-    """
-    Return the loop that is running a task in this thread at this moment.
-
-    A signal handler may run while the loop sleeps in its selector. Then a loop is running, but
-    no task of it, and only the thread-safe way of scheduling ends the selector's sleep.
-    """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-    return None if asyncio.current_task(loop) is None else loop

@@ -15,7 +15,7 @@ from reprlib import repr as short
 from typing import Any, Final, Generic, TypeVar
 
 from boundedcollections._core.errors import RecursiveLoad
-from boundedcollections._core.waiters import TaskWaiter, ThreadWaiter, Waiter, wake_all
+from boundedcollections._core.waiters import Sleeper, ThreadWaiter, sleep_on, waiter_here, wake_all
 from boundedcollections.lru.entries import GONE
 
 K = TypeVar("K")
@@ -61,7 +61,7 @@ class Flight:
         self.thread = threading.get_ident()
         self.loop = loop
         self.task: asyncio.Task[None] | None = None
-        self.sleepers: dict[Waiter, Waiter] = {}
+        self.sleepers: dict[Sleeper, Sleeper] = {}
         self.landed = False
         self.value: Any = GONE
         self.error: BaseException | None = None
@@ -76,7 +76,7 @@ class Flight:
         """Say whether it can never land, because its event loop was closed."""
         return self.loop is not None and self.loop.is_closed()
 
-    def leave(self, waiter: Waiter) -> None:
+    def leave(self, waiter: Sleeper) -> None:
         """Stop waiting; a load for which nobody waits any more is cancelled."""
         self.sleepers.pop(waiter, None)
         if self.task is not None and self.loop is not None and not (self.sleepers or self.landed):
@@ -247,7 +247,7 @@ class Loads(Generic[K]):
         here = asyncio.get_running_loop()
         if flight.loop is None and flight.thread == threading.get_ident():
             raise _recursive(key)
-        waiter = TaskWaiter()
+        waiter = waiter_here()
         flight.sleepers[waiter] = waiter
         try:
             with _waiting_for(flight, key):
@@ -255,12 +255,12 @@ class Loads(Generic[K]):
                     if flight.is_stranded():
                         self._land(key, flight)
                     elif flight.loop is None or flight.loop is here:
-                        await waiter.sleep(None)
+                        await sleep_on(waiter, None)
                     else:
-                        await waiter.sleep(_LOOP_CHECK_SECONDS)
+                        await sleep_on(waiter, _LOOP_CHECK_SECONDS)
                         if not flight.landed:
                             flight.sleepers.pop(waiter)
-                            waiter = TaskWaiter()
+                            waiter = waiter_here()
                             flight.sleepers[waiter] = waiter
         finally:
             flight.leave(waiter)

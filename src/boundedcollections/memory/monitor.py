@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from boundedcollections._core.errors import Closed
 from boundedcollections._core.events import Notifier
-from boundedcollections._core.waiters import Waiter, checkpoint, waiter_here, wake_all
+from boundedcollections._core.waiters import Sleeper, checkpoint, sleep_on, waiter_here, wake_all
 from boundedcollections.memory.budget import MemoryBudget
 from boundedcollections.memory.pauses import PauseRecorder
 from boundedcollections.memory.policy import (
@@ -161,7 +161,7 @@ class MemoryMonitor:
         self._plan: Plan | None = None
         self._reading = Reading(rss_bytes=0)
         self._runner: object = None
-        self._sleeper: Waiter | None = None  # of the task that keeps watch
+        self._sleeper: Sleeper | None = None  # of the task that keeps watch
         self._workers: set[object] = set()  # whoever may be measuring at this moment
         self._looks = self._probe_errors = self._level_changes = self._alerts = 0
         self._probe_fails = self._is_looking = self._closed = False
@@ -225,7 +225,7 @@ class MemoryMonitor:
                 pause = await self._tick_in_task()
                 self._sleeper = waiter = waiter_here()
                 if not self._closed:  # closing wakes the sleeper that there is by then
-                    await waiter.sleep(pause)
+                    await sleep_on(waiter, pause)
         finally:
             self._end(me)
 
@@ -401,7 +401,7 @@ class MemoryMonitor:
             threading.Thread(target=trim, name="boundedcollections-trim").start()
         except RuntimeError:  # there is no memory for another thread: then least of all wait
             trim()
-        await waiter.sleep(None)
+        await sleep_on(waiter, None)
 
     def _look(self) -> Plan | None:
         try:
