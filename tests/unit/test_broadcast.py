@@ -217,6 +217,18 @@ class TestLagging:
         reader.receive_nowait()
         assert reader.lag == 1
 
+    def test_gaps_of_one_size_in_a_row_all_count(self) -> None:
+        hub = Broadcast[int](max_items=1)
+        reader = hub.subscribe()
+        for number in (2, 5, 8):
+            hub.send_many(range(number - 2, number + 1))
+            assert reader.receive_nowait() == number
+            assert reader.missed == 2
+        assert reader.statistics().missed == 6
+        hub.send(9)
+        assert reader.receive_nowait() == 9
+        assert (reader.missed, reader.statistics().missed) == (0, 6)
+
 
 class TestMemory:
     def test_a_subscription_is_no_larger_than_120_bytes(self) -> None:
