@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from caches import holds_its_lock, is_free
@@ -102,7 +102,7 @@ class Dying:
     cache: SizeAwareLRU[int, Any]
     alive = 0
 
-    def __new__(cls) -> "Dying":
+    def __new__(cls) -> Self:
         Dying.alive += 1
         return super().__new__(cls)
 
