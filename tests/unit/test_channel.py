@@ -152,6 +152,15 @@ class TestReceiving:
                 channel.close()
         assert batches == [Batch(("b", "c", "d"), 1, 1, 4), Batch(("e",), 0, 4, 5)]
 
+    async def test_the_gap_is_told_before_a_batch_of_one_and_only_once(self) -> None:
+        channel = DropOldestChannel[str](max_items=1)
+        channel.send_many("abc")
+        assert await channel.receive_many() == Batch(("c",), 2, 2, 3)
+        assert channel.missed == 2
+        channel.send("d")
+        assert await channel.receive_many() == Batch(("d",), 0, 3, 4)
+        assert channel.missed == 0
+
     async def test_the_gap_is_told_just_before_the_item_that_follows_it(self) -> None:
         channel = DropOldestChannel[int](max_items=2)
         channel.send_many(range(3))

@@ -1,9 +1,14 @@
 """Whatever comes together with a cancellation, no item is lost."""
 
 import asyncio
+import contextlib
+import inspect
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
+from interruptions import interrupted_everywhere
 from streams import RECEIVES, Receive, Stream, drained, give_way_next, until_parked, wake_in_vain
 
 from boundedcollections import Batch
@@ -69,6 +74,7 @@ class TestCancellation:
             task = asyncio.create_task(receive(stream.reader))
             await asyncio.sleep(0)
             assert stream.reader.statistics().waiting  # it has given way, and taken nothing
+            assert stream.sender._parked == {}  # nobody wakes who is awake
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -99,6 +105,32 @@ class TestCancellation:
                 assert stream.sender._parked == {}
                 stream.sender.send("next")
                 assert [item for item, _ in drained(stream.reader)] == ["item"] * full + ["next"]
+
+    async def test_what_strikes_a_cancelled_receiver_leaves_nobody_waiting(
+        self, stream: Stream, receive: Receive
+    ) -> None:
+        class Cancelled(BaseException):
+            pass
+
+        steps: Coroutine[Any, Any, object]
+
+        def prepare() -> Callable[[], object]:
+            nonlocal steps
+            steps = receive(stream.reader)
+            steps.send(None)
+            return cancel
+
+        def cancel() -> None:
+            with contextlib.suppress(Cancelled):
+                steps.throw(Cancelled())
+
+        def strike() -> None:
+            raise KeyboardInterrupt
+
+        home = inspect.getfile(type(stream.reader))  # what is thrown in strikes where it is
+        for _ in interrupted_everywhere(prepare, strike, within=home):
+            assert not stream.reader.statistics().waiting
+            assert stream.sender._parked == {}
 
     async def test_after_a_cancelled_receiver_comes_the_next(
         self, stream: Stream, receive: Receive

@@ -33,6 +33,24 @@ async def test_a_receiver_of_single_items_lets_others_run_every_256_items(stream
         assert len(turns) == 7
 
 
+@pytest.mark.usefixtures("every_build")
+@pytest.mark.parametrize("lost", [1, 2, 255, 256, 1_000])
+@pytest.mark.parametrize("received", [0, 253, 254, 255])
+async def test_a_gap_at_the_turn_of_the_others_is_told_and_the_turn_is_given(
+    received: int, lost: int
+) -> None:
+    channel = DropOldestChannel[int](max_items=1)
+    for number in range(received):
+        channel.send(number)
+        assert await channel.receive() == number
+    channel.send_many(range(received, received + lost + 1))
+    is_due = (received + lost + 1) // 256 > received // 256
+    async with counted_turns() as turns:
+        assert await channel.receive() == received + lost
+        assert channel.missed == lost
+        assert len(turns) == is_due
+
+
 @pytest.mark.parametrize("limit", [10, 100])
 async def test_a_receiver_of_batches_lets_others_run_once_a_batch(
     stream: Stream, limit: int

@@ -228,7 +228,11 @@ class Receiver(ABC, Generic[T]):
             if self._receiver is take:  # here, not in a method: its call might be struck, too
                 self._receiver = None
             if waiter is not None:
-                self._forget(waiter)
+                try:
+                    self._forget(waiter)
+                except BaseException:  # nobody stays in bed, whatever strikes
+                    self._forget(waiter)
+                    raise
             raise
 
     def _block_and(self, take: Take[R], deadline: float | None) -> R:
@@ -246,7 +250,11 @@ class Receiver(ABC, Generic[T]):
             if self._receiver is take:
                 self._receiver = None
             if waiter is not None:
-                self._forget(waiter)
+                try:
+                    self._forget(waiter)
+                except BaseException:  # nobody stays in bed, whatever strikes
+                    self._forget(waiter)
+                    raise
 
     @step
     def _claim(self, take: Take[Any]) -> None:
