@@ -11,6 +11,8 @@ from boundedcollections import RecursiveLoad, SizeAwareLRU
 from boundedcollections.lru.loads import _under_way
 from boundedcollections.testing import FakeClock, check_invariants
 
+pytestmark = pytest.mark.usefixtures("every_cache")
+
 
 @pytest.fixture
 def cache() -> Cache:

@@ -10,6 +10,8 @@ from boundedcollections.testing import FakeClock
 
 SHARED: Cache = SizeAwareLRU(max_bytes=10_000)
 
+pytestmark = pytest.mark.usefixtures("every_cache")
+
 
 @SHARED.memoize
 def module_level(n: int) -> int:

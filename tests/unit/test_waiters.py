@@ -264,6 +264,18 @@ class TestWakeAll:
         assert set(woken) == {"a", "b", "c"}
         assert woken.count("b") == 2
 
+    async def test_a_task_beside_one_that_is_struck_wakes_all_the_same(self) -> None:
+        class Struck:
+            def wake(self, at_work: asyncio.AbstractEventLoop | None) -> None:
+                if at_work is not None:
+                    raise KeyboardInterrupt
+
+        waiter = waiter_here()
+        with pytest.raises(KeyboardInterrupt):
+            wake_all({"struck": Struck(), "task": waiter})
+        async with asyncio.timeout(10):
+            await waiter
+
     async def test_a_checkpoint_lets_every_other_task_run_once(self) -> None:
         ran: list[int] = []
 

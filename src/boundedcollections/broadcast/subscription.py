@@ -181,9 +181,10 @@ class Subscription(Receiver[T]):
             batch = self._take_some(1, NO_LIMIT)
             return NOTHING if batch is NOTHING else batch.items[0]
         entry = hub._items[place]
-        self._cursor = cursor + 1
         if gaps[1]:
-            self._gaps = (gaps[0], 0)
+            gaps = (gaps[0], 0)  # before the next line, for to make a tuple may run the collector
+        self._cursor = cursor + 1
+        self._gaps = gaps
         item: T = entry if hub._sizeof is None else entry[0]
         return item
 
@@ -200,9 +201,10 @@ class Subscription(Receiver[T]):
         ):
             return self._take_some(most_items, most_bytes)
         entry = hub._items[-1]
-        self._cursor = next_seq = cursor + 1
         if gaps[1]:
-            self._gaps = (gaps[0], 0)
+            gaps = (gaps[0], 0)
+        self._cursor = next_seq = cursor + 1
+        self._gaps = gaps
         item = entry if hub._sizeof is None else entry[0]
         return batch_of(((item,), 0, cursor, next_seq))
 

@@ -13,7 +13,7 @@ from boundedcollections._core import sizing
 from boundedcollections.lru.keeper import Keeper as Form
 from boundedcollections.lru.surface import Surface
 
-if not TYPE_CHECKING and sizing.accelerated:
+if not TYPE_CHECKING and sizing.accelerated:  # pragma: no branch  # every build has one of the two
     with contextlib.suppress(ImportError):  # the two are compiled apart
         from boundedcollections.lru.compiled import CompiledRecency as Form
 
