@@ -113,7 +113,7 @@ def pretend(build: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def steps_of_streams() -> Iterator[tuple[type, str, object]]:
-    for stream in (Sender, Receiver, DropOldestChannel):
+    for stream in (Sender, Receiver, DropOldestChannel, Subscription):
         for name, method in list(vars(stream).items()):
             if hasattr(method, steps.UNDER_LOCK):
                 yield stream, name, method
