@@ -298,8 +298,10 @@ class DropOldestChannel(Sender[T], Receiver[T]):
     def _take_by_and_by(self, most_items: int, most_bytes: int) -> Batch[T] | Nothing:
         items: list[T] = []
         missed = first_seq = next_seq = 0
-        while len(items) < most_items and self._held:
+        while len(items) < most_items:
             held = self._held
+            if not held:
+                break
             booked = 0 if self._sizeof is None else self._items[0][1]
             size = booked - payload.ENTRY_BYTES
             if booked > payload.LARGEST_SHARED_INT:
