@@ -152,6 +152,19 @@ class TestReceiving:
                 channel.close()
         assert batches == [Batch(("b", "c", "d"), 1, 1, 4), Batch(("e",), 0, 4, 5)]
 
+    async def test_a_batch_of_one_has_been_held_as_far_as_peaks_go(self) -> None:
+        channel = DropOldestChannel[str](max_bytes=100, sizeof=len)
+        channel.send("abc")
+        assert await channel.receive_many() == Batch(("abc",), 0, 0, 1)
+        statistics = channel.statistics()
+        assert (statistics.peak_items, statistics.peak_bytes) == (1, 3)
+        assert channel.current_bytes == 0
+
+    def test_a_strict_channel_without_an_item_has_nothing_to_tell(self) -> None:
+        channel = DropOldestChannel[str](max_items=2, strict=True)
+        with pytest.raises(WouldBlock):
+            channel.receive_nowait()
+
     async def test_the_gap_is_told_before_a_batch_of_one_and_only_once(self) -> None:
         channel = DropOldestChannel[str](max_items=1)
         channel.send_many("abc")
