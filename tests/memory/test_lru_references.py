@@ -12,7 +12,7 @@ import pytest
 from caches import Cache
 
 from boundedcollections import BoundedError, SizeAwareLRU
-from boundedcollections.testing import FakeClock
+from boundedcollections.testing import FakeClock, _empty_caches
 
 pytestmark = pytest.mark.usefixtures("every_cache")
 
@@ -117,3 +117,19 @@ def test_a_circle_through_the_cache_is_collected() -> None:
     del cache, value
     gc.collect()
     assert len(died) == 1
+
+
+def test_no_names_are_made_anew_for_the_interpreter_to_remember() -> None:
+    """Python keeps up to 4,096 names that attributes were asked by, told apart by address."""
+
+    def use(padding: int) -> None:
+        held = [f"held {number}" for number in range(padding)]  # what is made now lies elsewhere
+        cache: Cache = SizeAwareLRU({"key": 1}, max_bytes=10_000)
+        del cache["key"], held
+
+    _empty_caches()
+    for padding in range(400):
+        use(padding)
+    with_names = sys.getallocatedblocks()
+    _empty_caches()
+    assert with_names - sys.getallocatedblocks() < 20

@@ -30,10 +30,11 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="n
 def test_rounds_of_everything_leave_nothing_behind(rounds: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", SOAK, str(rounds), tmp_path],
-        check=True, capture_output=True, text=True,
+        check=False, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
+    assert done.returncode == 0, "it has said why on stderr"
     report = json.loads(done.stdout)
-    assert report["blocks_per_round"] <= 0.05
+    assert report["blocks_per_round"] <= 0.01  # no noise: it was 0.0 in every round looked at
     assert report["growth_bytes"] < 2 * MB
 
 

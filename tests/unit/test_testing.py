@@ -1,4 +1,5 @@
 import gc
+import itertools
 import sys
 
 import pytest
@@ -98,6 +99,16 @@ class TestGrowth:
                 kept.append([Node() for _ in range(3_000)])
 
         assert_no_growth(operation, operations=600)
+
+    def test_names_made_up_at_run_time_are_no_leak(self) -> None:
+        """The interpreter remembers some thousand names it was asked for, by their addresses."""
+        numbers = itertools.count(1)
+
+        def operation() -> None:
+            names = [f"name {number}" for number in range(next(numbers))]
+            getattr(Node, names[-1], None)  # at an address of its own
+
+        assert abs(assert_no_growth(operation, operations=600)) < 0.01
 
     def test_what_was_frozen_before_stays_so(self) -> None:
         gc.freeze()

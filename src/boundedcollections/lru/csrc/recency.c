@@ -212,7 +212,7 @@ cache_start(Cache *c, PyObject *args, PyObject *keywords) /* what __init__ has c
     PyObject *where, *max_items, *max_bytes, *max_entry, *ttl, *sizeof_, *clock, *notify, *listener;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "$OOOOOOOO", names, &where, &max_items,
                                      &max_bytes, &max_entry, &ttl, &sizeof_, &clock, &notify) ||
-        (listener = PyObject_GetAttrString(notify, "listener")) == NULL)
+        (listener = PyObject_GetAttr(notify, py.listener)) == NULL)
         return NULL;
     c->tells = listener != Py_None;
     Py_DECREF(listener);
@@ -412,7 +412,9 @@ PyInit__recency(void)
 {
     PyObject *module = PyModule_Create(&definition);
     PyObject *type = module == NULL ? NULL : PyType_FromSpec(&cache_spec);
-    if (type == NULL || PyModule_AddObjectRef(module, "Recency", type) < 0 ||
+    if (type == NULL || (py.listener = PyUnicode_InternFromString("listener")) == NULL ||
+        (py.pop = PyUnicode_InternFromString("pop")) == NULL ||
+        (py.press = PyUnicode_InternFromString("_press")) == NULL || PyModule_AddObjectRef(module, "Recency", type) < 0 ||
         PyModule_AddIntConstant(module, "NODE_BYTES", sizeof(Node)) < 0 ||
         PyModule_AddIntConstant(module, "EXPIRY_BYTES", sizeof(Expiry)) < 0 ||
         PyModule_AddIntConstant(module, "BUCKET_BYTES", sizeof(Node *)) < 0)

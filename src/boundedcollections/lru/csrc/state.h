@@ -68,6 +68,7 @@ typedef struct {
 
 static struct {
     PyObject *measured_size, *refusal, *causes;
+    PyObject *listener, *pop, *press; /* names, made once: each anew would stay in Python's cache */
     int64_t node_bytes, expiry_bytes, bucket_bytes;
 } py;
 

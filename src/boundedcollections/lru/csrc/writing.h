@@ -114,7 +114,9 @@ refusal(Cache *c, int64_t size)
 static int
 press(Cache *c, int64_t size)
 {
-    PyObject *done = PyObject_CallMethod((PyObject *)c, "_press", "L", (long long)size);
+    PyObject *bytes = PyLong_FromLongLong(size);
+    PyObject *done = bytes == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)c, py.press, bytes);
+    Py_XDECREF(bytes);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -168,7 +170,7 @@ static int
 cache_assign(Cache *c, PyObject *key, PyObject *value)
 {
     if (value == NULL) { /* `del` shares the slot, and is written in Python */
-        PyObject *taken = PyObject_CallMethod((PyObject *)c, "pop", "(O)", key);
+        PyObject *taken = PyObject_CallMethodOneArg((PyObject *)c, py.pop, key);
         Py_XDECREF(taken);
         return taken == NULL ? -1 : 0;
     }
