@@ -8,6 +8,7 @@ from setuptools import Extension, setup
 WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))  # they rely on it
 SOURCES = {
     "_core._sizing": "src/boundedcollections/_core/_sizing.c",
+    "files._folders": "src/boundedcollections/files/_folders.c",
     "lru._recency": "src/boundedcollections/lru/csrc/recency.c",
 }
 

@@ -34,7 +34,7 @@ from boundedcollections.files.query import Query
 from boundedcollections.files.search import Search, ranked
 from boundedcollections.files.snapshot import IndexSnapshot
 from boundedcollections.files.tables import Tables
-from boundedcollections.files.tree import BLOCK_FILES, Folder, Found, encoded
+from boundedcollections.files.tree import BLOCK_FILES, Found, Tree, encoded
 
 WORDS = (  # noqa: SIM905  # they read better so
     "access account action adapter agent alert array asset async audio auth base batch binary "
@@ -94,30 +94,36 @@ def read(lists: list[Path]) -> list[str]:
 
 def snapshot_of(paths: list[str]) -> IndexSnapshot:
     """Return a snapshot of these files."""
-    root = Folder("")
-    around = [root]
+    tree = Tree()
+    around = [folder_in(tree, "")]
     names: list[str] = []
 
     def flush() -> None:
         for begin in range(0, len(names), BLOCK_FILES):
             block = encoded("\0" + "\0".join(names[begin : begin + BLOCK_FILES]))
-            around[-1].parts.append(block)
+            tree.parts[around[-1]].append(block)
         names.clear()
 
     for path in paths:
         before, slash, name = path.rpartition("/")
         folder = before + slash
-        if folder != around[-1].path:
+        if folder != tree.path(around[-1]):
             flush()
-            while not folder.startswith(around[-1].path):
+            while not folder.startswith(tree.path(around[-1])):
                 around.pop()
-            while around[-1].path != folder:
-                inner = Folder(folder[: folder.index("/", len(around[-1].path)) + 1])
-                around[-1].parts.append(inner)
+            while (outer := tree.path(around[-1])) != folder:
+                inner = folder_in(tree, folder[: folder.index("/", len(outer)) + 1])
+                tree.parts[around[-1]].append(inner)
                 around.append(inner)
         names.append(name)
     flush()
-    return IndexSnapshot(Found(root, len(paths), 0, 0, 0, (), (), ()), 1, 0.0, 0.0)
+    return IndexSnapshot(Found(tree, len(paths), 0, 0, 0, (), (), ()), 1, 0.0, 0.0)
+
+
+def folder_in(tree: Tree, path: str) -> int:
+    (folder,) = tree.add([encoded(path)])
+    tree.parts[folder] = []
+    return folder
 
 
 def queries(paths: list[str], count: int) -> list[str]:

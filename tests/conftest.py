@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import caches
 import pytest
+import trees
 from streams import BUILDS, RECEIVES, STREAMS, Receive, Stream, make_weightless, pretend
 
 import boundedcollections
 from boundedcollections import BoundedHistory
+from boundedcollections.files import folders
 from boundedcollections.history import entries as entries_of_histories
 from boundedcollections.lru import entries
 from boundedcollections.lru.keeper import Keeper
@@ -81,6 +83,14 @@ def every_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def every_plain_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only those in Python: for what cannot happen where each change is a single step."""
     caches.mean(request.param, request.module, monkeypatch)
+
+
+@pytest.fixture(params=list(trees.READERS.values()), ids=list(trees.READERS))
+def every_reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have folders be read by each form of what reads them."""
+    list_folder, stamp_of = request.param
+    monkeypatch.setattr(folders, "list_folder", list_folder)
+    monkeypatch.setattr(folders, "stamp_of", stamp_of)
 
 
 @pytest.fixture

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
+from boundedcollections.files import folders
+
 PROJECT = "project"
+
+READERS = {
+    form.__module__.rpartition(".")[2]: (form, stamp)
+    for form, stamp in (
+        (folders.list_folder, folders.stamp_of),
+        (folders.list_folder_in_python, folders.stamp_of_in_python),
+    )
+}
+"""What tells a walk about folders, by the name of the module; compiled where there is a build."""
 
 
 def plant(root: Path, *paths: str) -> Path:
@@ -20,6 +31,12 @@ def plant(root: Path, *paths: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     return root
+
+
+def list_by(patch: pytest.MonkeyPatch, scandir: Callable[[Any], Any]) -> None:
+    """Have all folders be read entry by entry, by what a test has instead of `os.scandir`."""
+    patch.setattr(os, "scandir", scandir)
+    patch.setattr(folders, "list_folder", lambda *_: None)
 
 
 class Gate:
@@ -48,7 +65,7 @@ def gated_project(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[Gat
     """Make a gate and a project with two files; all scans wait at the gate."""
     root = plant(folder / PROJECT, "a", "b/c")
     gate = Gate()
-    patch.setattr(os, "scandir", gate)
+    list_by(patch, gate)
     try:
         yield gate, root
     finally:

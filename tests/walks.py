@@ -40,15 +40,15 @@ def walk(
         is_stopped=is_stopped,
     )
     found = one.run()
-    columns = Columns(found.root)
+    columns = Columns(found.tree)
     columns.check()
     assert columns.bytes <= one.bytes <= bounds(**limits).max_bytes
     assert columns.files == found.files
-    return found._replace(root=cast("Any", columns))  # which have taken the tree to pieces
+    return found._replace(tree=cast("Any", columns))  # which have taken the tree to pieces
 
 
 def paths(found: Found) -> list[str]:
-    return list(cast("Columns", found.root).paths(0))
+    return list(cast("Columns", found.tree).paths(0))
 
 
 class Counting:

@@ -14,7 +14,7 @@ from boundedcollections.files.search import FileMatches, Search
 from boundedcollections.files.snapshot import IndexSnapshot
 from boundedcollections.files.standard import StandardEngine
 from boundedcollections.files.tables import Tables
-from boundedcollections.files.tree import BLOCK_FILES, Folder, Found, encoded
+from boundedcollections.files.tree import BLOCK_FILES, Found, Tree, encoded
 
 SEGMENTS = st.one_of(
     st.text("abAB_.-/ 1ée\u0301\udcff".replace("/", ""), min_size=1, max_size=6),
@@ -39,27 +39,32 @@ def snapshot_of(paths: list[str]) -> IndexSnapshot:
                 inner = here[folder] = {}
             here = inner
         here.setdefault(name, None)
-    tree = Folder("")
-    files = fill(tree, root)
+    tree = Tree()
+    (top,) = tree.add([b""])
+    files = fill(tree, top, root)
     return IndexSnapshot(Found(tree, files, 0, 0, 0, (), (), ()), 1, 0.0, 0.0)
 
 
-def fill(folder: Folder, content: dict[str, object]) -> int:
+def fill(tree: Tree, folder: int, content: dict[str, object]) -> int:
+    parts: list[bytes | int] = []
+    tree.parts[folder] = parts
     names: list[str] = []
     files = 0
 
     def flush() -> None:
-        for begin in range(0, len(names), BLOCK_FILES):
-            folder.parts.append(encoded("\0" + "\0".join(names[begin : begin + BLOCK_FILES])))
+        parts.extend(
+            encoded("\0" + "\0".join(names[begin : begin + BLOCK_FILES]))
+            for begin in range(0, len(names), BLOCK_FILES)
+        )
         names.clear()
 
     for name in sorted(content, key=lambda name: name + "/" * isinstance(content[name], dict)):
         inner = content[name]
         if isinstance(inner, dict):
             flush()
-            child = Folder(f"{folder.path}{name}/")
-            files += fill(child, inner)
-            folder.parts.append(child)
+            (child,) = tree.add([tree.paths[folder] + encoded(f"{name}/")])
+            files += fill(tree, child, inner)
+            parts.append(child)
         else:
             names.append(name)
             files += 1

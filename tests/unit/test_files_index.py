@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trees import Gate, gated_project, in_thread, plant
+from trees import Gate, gated_project, in_thread, list_by, plant
 
 from boundedcollections import KiB
 from boundedcollections.files.index import ReplaceOnIndex
@@ -152,7 +152,7 @@ class TestFailures:
                 raise OSError(reason, "bad")
             return scandir(path)
 
-        monkeypatch.setattr(os, "scandir", fail)
+        list_by(monkeypatch, fail)
         with pytest.raises(OSError, match="2 of 3 known files are out of reach"):
             index.index()
         assert len(index) == 3
@@ -182,7 +182,7 @@ class TestFailures:
         def fail(path: bytes) -> Any:
             raise MemoryError
 
-        monkeypatch.setattr(os, "scandir", fail)
+        list_by(monkeypatch, fail)
         with pytest.raises(MemoryError):
             index.index()
         monkeypatch.undo()
@@ -197,7 +197,7 @@ class TestFailures:
         def fail(path: bytes) -> Any:
             raise OSError(errno.EIO, "bad", path)
 
-        monkeypatch.setattr(os, "scandir", fail)
+        list_by(monkeypatch, fail)
         with pytest.raises(OSError, match="bad") as caught:
             index.index()
         assert index.current_bytes == index.snapshot().bytes  # no walk is counted any more

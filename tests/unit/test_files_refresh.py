@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from interruptions import interrupted_everywhere
-from trees import plant
+from trees import list_by, plant
 
 from boundedcollections import KiB
 from boundedcollections.files import refresh as refresh_module
@@ -18,7 +18,9 @@ from boundedcollections.files.columns import Columns
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.overlay import Overlay
 from boundedcollections.files.snapshot import IndexReport
-from boundedcollections.files.tree import Folder
+from boundedcollections.files.tree import Tree, encoded
+
+pytestmark = pytest.mark.usefixtures("every_reader")
 
 TICK_SECONDS = 0.03
 """The times of files move on in steps; no step is longer."""
@@ -68,7 +70,7 @@ def spied(
     index = Settled(tmp_path, max_ignored_files=0)
     assert index.refresh().is_full
     spy = Spy(tmp_path)
-    monkeypatch.setattr(os, "scandir", spy)
+    list_by(monkeypatch, spy)
     yield tmp_path, index, spy
     index._check()
     expected = ReplaceOnIndex(tmp_path, max_ignored_files=0)
@@ -302,7 +304,7 @@ class TestFailures:
                     raise OSError(errno.EIO, "bad")
                 return spy(path)
 
-            patch.setattr(os, "scandir", fail)
+            list_by(patch, fail)
             report = index.refresh()
             assert (report.is_full, report.errors) == (False, 1)
             assert "b/z" not in index
@@ -320,7 +322,7 @@ class TestFailures:
             def fail(path: bytes) -> Any:
                 raise OSError(errno.EIO, "bad")
 
-            patch.setattr(os, "scandir", fail)
+            list_by(patch, fail)
             with pytest.raises(OSError, match="of 5 known files"):
                 index.refresh()
         assert len(index) == 5
@@ -426,43 +428,44 @@ class TestTogether:
 
 
 class TestOverlay:
-    def columns(self, *parts: bytes | Folder) -> Columns:
-        root = Folder("")
-        root.parts = list(parts)
-        return Columns(root)
+    """Each folder of a tree that is made here comes with its path, parts and stamp."""
 
-    def folder(self, path: str, *parts: bytes | Folder, stamp: int = 0) -> Folder:
-        folder = Folder(path)
-        folder.parts = list(parts)
-        folder.stamp = stamp
-        return folder
+    def tree(self, *folders: tuple[str, list[bytes | int], int]) -> Tree:
+        tree = Tree()
+        for path, parts, stamp in folders:
+            (folder,) = tree.add([encoded(path)])
+            tree.parts[folder] = parts
+            tree.stamps[folder] = stamp
+        return tree
 
     def test_stamps_follow_their_folders(self) -> None:
-        inner = [self.folder(f"{name}/", b"\0x", stamp=ord(name)) for name in "bdf"]
-        overlay = Overlay(self.columns(*inner))
+        inner: list[Any] = [(f"{name}/", [b"\0x"], ord(name)) for name in "bdf"]
+        overlay = Overlay(Columns(self.tree(("", [1, 2, 3], 0), *inner)))
         overlay.leave_out(range(2, 3))
-        overlay.put(self.folder("a/", b"\0y", stamp=1))
-        overlay.put(self.folder("f/", b"\0z", stamp=2))
+        now = self.tree(("a/", [b"\0y"], 1), ("f/", [b"\0z"], 2))
+        overlay.put(now, 0)
+        overlay.put(now, 1)
         columns = overlay.merged()
         columns.check()
         assert list(columns.paths(0)) == ["a/y", "b/x", "f/z"]
         assert list(columns.stamps) == [0, 1, ord("b"), 2]
 
     def test_a_folder_may_be_put_in_anew_where_one_was_left_out(self) -> None:
-        inner = self.folder("b/", b"\0x", self.folder("b/c/", b"\0y"))
-        overlay = Overlay(self.columns(b"\0a", inner, b"\0z"))
+        inner: list[Any] = [("b/", [b"\0x", 2], 0), ("b/c/", [b"\0y"], 0)]
+        overlay = Overlay(Columns(self.tree(("", [b"\0a", 1, b"\0z"], 0), *inner)))
         overlay.leave_out(range(1, 3))
-        overlay.put(self.folder("b/", b"\0new"))
+        overlay.put(self.tree(("b/", [b"\0new"], 0)), 0)
         columns = overlay.merged()
         columns.check()
         assert list(columns.paths(0)) == ["a", "b/new", "z"]
 
     def test_long_runs_are_copied_in_pieces(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("boundedcollections.files.columns._RUN", 3)
-        inner = [self.folder(f"{n:02}/", b"\0x") for n in range(20)]
-        overlay = Overlay(self.columns(*inner))
-        overlay.put(self.folder("05/", b"\0y"))
-        overlay.put(self.folder("05-/", b"\0y"))
+        inner: list[Any] = [(f"{n:02}/", [b"\0x"], 0) for n in range(20)]
+        overlay = Overlay(Columns(self.tree(("", [*range(1, 21)], 0), *inner)))
+        now = self.tree(("05/", [b"\0y"], 0), ("05-/", [b"\0y"], 0))
+        overlay.put(now, 0)
+        overlay.put(now, 1)
         columns = overlay.merged()
         columns.check()
         expected = [f"{n:02}/x" for n in range(20) if n != 5]

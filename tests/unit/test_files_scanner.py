@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from interruptions import interrupted_everywhere
-from trees import Gate, gated_project, in_thread, plant, until
+from trees import Gate, gated_project, in_thread, list_by, plant, until
 
 from boundedcollections.files.index import ReplaceOnIndex
 from boundedcollections.files.snapshot import IndexReport
@@ -102,7 +102,7 @@ class TestOneAtATime:
                 inner[0] = index.index()
             return entries
 
-        monkeypatch.setattr(os, "scandir", interrupt)
+        list_by(monkeypatch, interrupt)
         outer = index.index()
         assert (outer.files, inner[0].files) == (3, 4)
         assert list(index) == ["a", "b/c", "b/d.py", "z/new"]
@@ -127,7 +127,7 @@ class TestOneAtATime:
                 raise OSError(errno.EIO, "older")
             return scandir(path)
 
-        monkeypatch.setattr(os, "scandir", interrupt)
+        list_by(monkeypatch, interrupt)
         with pytest.raises(OSError, match="older"):
             index.index()
         statistics = index.statistics()
@@ -261,7 +261,7 @@ def test_a_process_that_was_forked_forgets_the_threads_of_its_parent(
     gate.entered.acquire()
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: -1)
-        patch.setattr(os, "scandir", gate._scandir)
+        list_by(patch, gate._scandir)
         assert index.index().files == 2
         assert asyncio.run(index.aindex()).files == 2
     gate.open()

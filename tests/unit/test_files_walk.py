@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trees import plant
+from trees import list_by, plant
 from walks import paths, walk
 
-from boundedcollections.files.tree import Folder
+from boundedcollections.files.tree import Tree
+
+pytestmark = pytest.mark.usefixtures("every_reader")
 
 
 class TestWhatIsFound:
@@ -134,7 +136,7 @@ class TestIgnoreRules:
             entered.append(os.path.relpath(os.fsdecode(path), tmp_path))
             return scandir(path)
 
-        monkeypatch.setattr(os, "scandir", spy)
+        list_by(monkeypatch, spy)
         assert paths(walk(tmp_path, max_ignored_files=0)) == [".gitignore", "src/y"]
         assert entered == [".", "src"]
 
@@ -170,11 +172,11 @@ class TestIgnoreRules:
         scandir = os.scandir
 
         def gone(path: bytes) -> Iterator[os.DirEntry[bytes]]:
-            if path.endswith(b"bad"):
+            if path.endswith(b"bad/"):
                 raise FileNotFoundError(errno.ENOENT, "gone", path)
             return scandir(path)
 
-        monkeypatch.setattr(os, "scandir", gone)
+        list_by(monkeypatch, gone)
         found = walk(tmp_path)
         assert found.ignored == ("a.log", "out/one")
         assert (found.truncated, found.errors, found.skipped) == ((), 0, 3)
@@ -195,6 +197,7 @@ class TestIgnoreRules:
         assert (found.ignored, found.skipped) == (("out/x",), 1)
 
 
-def test_a_folder_knows_its_path_and_has_no_parts_yet() -> None:
-    folder = Folder("src/")
-    assert (folder.path, folder.parts) == ("src/", [])
+def test_a_folder_knows_its_path_and_holds_nothing_yet() -> None:
+    tree = Tree()
+    (folder,) = tree.add([b"src/"])
+    assert (tree.path(folder), tree.blocks(folder), tree.folders(folder)) == ("src/", [], [])

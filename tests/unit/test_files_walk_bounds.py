@@ -5,7 +5,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from trees import plant
+from trees import list_by, plant
 from walks import Counting, Listing, bounds, paths, walk
 
 from boundedcollections import Closed
@@ -14,6 +14,8 @@ from boundedcollections.files.gitignore import IgnoreRules
 from boundedcollections.files.tree import BLOCK_BYTES, STAMP_BYTES
 from boundedcollections.files.walk import Walk
 from boundedcollections.testing import FakeClock
+
+pytestmark = pytest.mark.usefixtures("every_reader")
 
 
 class Backwards(Listing):
@@ -49,7 +51,7 @@ class TestBounds:
         plant(tmp_path, *(f"{n}" for n in range(3_500)))
         read = Counting(os.scandir)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "scandir", read)
+            list_by(patch, read)
             found = walk(tmp_path, max_files=10, use_gitignore=False)
         assert len(paths(found)) == 10
         assert found.truncated == ("max_files",)
@@ -168,7 +170,7 @@ class TestBounds:
     ) -> None:
         plant(tmp_path, *(f"{n}/x" for n in range(9)))
         scandir = os.scandir
-        monkeypatch.setattr(os, "scandir", lambda path: Backwards(scandir(path)))
+        list_by(monkeypatch, lambda path: Backwards(scandir(path)))
         assert paths(walk(tmp_path, max_directories=4)) == ["0/x", "1/x", "2/x"]
 
     def test_rules_without_room_end_the_walk(self, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trees import plant
+from trees import list_by, plant
 from walks import Listing, paths, walk
 
 NOBODY = 65_534
@@ -54,7 +54,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: OSError | Listing
             return error
         raise error
 
-    monkeypatch.setattr(os, "scandir", fail)
+    list_by(monkeypatch, fail)
 
 
 def after_the_root(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
@@ -66,11 +66,11 @@ def after_the_root(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -
         nonlocal listed
         listed += 1
         if listed == 2:
-            monkeypatch.setattr(os, "scandir", scandir)
+            list_by(monkeypatch, scandir)
             act()
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", spy)
+    list_by(monkeypatch, spy)
 
 
 @contextmanager

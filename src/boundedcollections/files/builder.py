@@ -1,21 +1,17 @@
 """A tree as a walk builds it, folder by folder, within the bounds."""
 
-from bisect import bisect_left
-from collections.abc import Container, Iterator
-from typing import Final, cast
+from collections.abc import Container, Iterator, Sequence
+from typing import Final
 
 from boundedcollections.files.gitignore import Scope
-from boundedcollections.files.sorting import in_order, in_order_of_texts
+from boundedcollections.files.sorting import in_order_of_texts, place_of_text
 from boundedcollections.files.tree import (
     BLOCK_BYTES,
     BLOCK_FILES,
-    ENCODING,
-    ERRORS,
+    FOLDER_BYTES,
     STAMP_BYTES,
     Bounds,
-    Folder,
-    decoded,
-    folder_bytes,
+    Tree,
 )
 
 _FIXED_BYTES: Final = 2_048
@@ -39,6 +35,7 @@ class TreeBuilder:
         bytes: what the result takes so far.
         files: how many there are so far.
         folders: how many were found so far, with those that are still to be read.
+        tree: what was found.
         truncated: the names of the bounds that have cut something off, as keys.
     """
 
@@ -54,6 +51,7 @@ class TreeBuilder:
         "files",
         "folders",
         "known",
+        "tree",
         "truncated",
     )
 
@@ -64,19 +62,20 @@ class TreeBuilder:
         self._max_files = bounds.max_files
         self._stamp_bytes = STAMP_BYTES if takes_stamps else 0  # of each folder
         self._depth = 0  # of the level that is being read
-        self._following: list[Folder] = []  # the level below it
+        self._following: list[int] = []  # the folders of the level below it
+        self.tree = Tree()
         self.known: Container[str] | None = None
         self.bytes = _FIXED_BYTES
         self.files = 0
         self.folders = 1
         self.truncated: dict[str, None] = {}
 
-    def levels(self, seeds: dict[int, list[Folder]]) -> Iterator[list[Folder]]:
+    def levels(self, seeds: dict[int, list[int]]) -> Iterator[list[int]]:
         """
         Yield the folders of each level: the seeds, and what was found in the one above.
 
         Args:
-            seeds: the folders to begin with, by their depth; the root's is 1.
+            seeds: the folders of the tree to begin with, by their depth; the root's is 1.
         """
         while seeds or self._following:
             self._depth += 1
@@ -118,11 +117,36 @@ class TreeBuilder:
         self._limit(folders)
         return None
 
+    def add_plain(self, folder: int, block: bytes, count: int) -> bool:
+        """
+        Put in the files of a folder that holds nothing else, if that is simple, as it mostly is.
+
+        Args:
+            folder: of the level that is being read.
+            block: the names of its files, in the order of bytes, a NUL before each.
+            count: how many there are.
+
+        Returns whether it was; otherwise nothing has changed.
+        """
+        files = self.files + count
+        size = self.bytes + BLOCK_BYTES + len(block)
+        if (
+            not 0 < count <= BLOCK_FILES
+            or files > self._max_files
+            or size > self._max_bytes
+            or not block.isascii()  # the order of bytes need not be that of texts
+        ):
+            return False
+        self.files = files
+        self.bytes = size
+        self.tree.parts[folder] = block
+        return True
+
     def add(
-        self, folder: Folder, files: list[bytes], folders: list[bytes], scope: Scope | None
+        self, folder: int, files: list[bytes], folders: list[bytes], scope: Scope | None
     ) -> None:
         """
-        Put what was found in a folder into the tree, in order.
+        Put what was found in a folder into the tree, each where it comes in the order of paths.
 
         Args:
             folder: of the level that is being read.
@@ -133,87 +157,67 @@ class TreeBuilder:
         Raises:
             BoundReached: not all of it could be put there.
         """
-        number = self.files + len(files)
-        if len(files) > BLOCK_FILES or number > self._max_files:
-            self._add_many(folder, files, folders, scope)
-        elif not folders:  # as in most folders
-            if files:
-                files.sort()
-                self._add_block(folder, files)
-        elif files:
-            self._add_among(
-                folder, in_order_of_texts(files), self._enter(folder.path, folders, scope)
-            )
+        parts: list[bytes | int] = []
+        self.tree.parts[folder] = parts
+        children = self._enter(self.tree.paths[folder], folders, scope)
+        if files:
+            self._add_among(parts, files, children, len(self.tree.paths[folder]))
         else:
-            folder.parts = self._enter(folder.path, folders, scope)
+            parts += children
 
-    def _add_many(
-        self, folder: Folder, files: list[bytes], folders: list[bytes], scope: Scope | None
-    ) -> None:
-        """Add more files than a block holds, or than may be added."""
-        files = in_order_of_texts(files)
-        room = self._max_files - self.files
-        is_too_much = len(files) > room
-        del files[room:]
-        self._add_among(folder, files, self._enter(folder.path, folders, scope))
-        if is_too_much:
-            raise BoundReached("max_files")
-
-    def _enter(self, above: str, names: list[bytes], scope: Scope | None) -> list[bytes | Folder]:
+    def _enter(self, above: bytes, names: list[bytes], scope: Scope | None) -> range:
         """Put the folders called `names` into the next level, and return them in order."""
         if self._depth == self._max_depth or len(names) + self.folders > self._max_directories:
             self._limit(names)
-        paths = [f"{above}{name.decode(ENCODING, ERRORS)}/" for name in names]
+        paths = [above + name + b"/" for name in names]
         if len(paths) > 1:
-            paths = in_order(paths)  # with the final slash: a-b/ comes before a/
-        self.book(folder_bytes(paths) + self._stamp_bytes * len(paths))
-        children = [Folder(path, scope) for path in paths]
-        entered = children
+            paths = in_order_of_texts(paths)  # with the final slash: a-b/ comes before a/
+        self.book((FOLDER_BYTES + self._stamp_bytes) * len(paths) + 2 * len(b"".join(paths)))
+        children = self.tree.add(paths, scope)
+        entered: Sequence[int] = children
         if self.known is not None:
-            entered = [child for child in children if child.path not in self.known]
+            entered = [child for child in children if self.tree.path(child) not in self.known]
         self._following += entered
         self.folders += len(entered)
-        return cast("list[bytes | Folder]", children)
+        return children
 
     def _add_among(
-        self, folder: Folder, files: list[bytes], children: list[bytes | Folder]
+        self, parts: list[bytes | int], files: list[bytes], children: range, skipped: int
     ) -> None:
-        """Add files and folders, each where it comes in the order of paths."""
-        skipped = len(folder.path)
+        """Add files, each before the folder that it comes before; `skipped` is all before names."""
+        files = in_order_of_texts(files)
+        room = self._max_files - self.files
+        paths = self.tree.paths
         begin = 0
         for child in children:
-            assert isinstance(child, Folder)
-            end = bisect_left(files, child.path[skipped:], begin, key=decoded)
+            end = min(place_of_text(paths[child][skipped:], files, begin), room)
             if end > begin:
-                self._add_files(folder, files[begin:end])
+                self._add_blocks(parts, files[begin:end])
                 begin = end
-            folder.parts.append(child)
-        self._add_files(folder, files[begin:])
+            parts.append(child)
+        self._add_blocks(parts, files[begin:room])
+        if len(files) > room:
+            raise BoundReached("max_files")
 
-    def _add_files(self, folder: Folder, names: list[bytes]) -> None:
+    def _add_blocks(self, parts: list[bytes | int], names: list[bytes]) -> None:
         for begin in range(0, len(names), BLOCK_FILES):
-            self._add_block(folder, names[begin : begin + BLOCK_FILES])
+            block = b"\0" + b"\0".join(names[begin : begin + BLOCK_FILES])
+            size = self.bytes + BLOCK_BYTES + len(block)
+            if size > self._max_bytes:
+                self._add_what_fits(parts, block)
+                raise BoundReached("max_bytes")
+            self.bytes = size
+            self.files += block.count(b"\0")
+            parts.append(block)
 
-    def _add_block(self, folder: Folder, names: list[bytes]) -> None:
-        block = b"\0" + b"\0".join(names)
-        if not block.isascii():  # the order of bytes need not be that of texts
-            block = b"\0" + b"\0".join(in_order_of_texts(names))
-        size = self.bytes + BLOCK_BYTES + len(block)
-        if size > self._max_bytes:
-            self._add_what_fits(folder, block)
-            raise BoundReached("max_bytes")
-        self.bytes = size
-        self.files += len(names)
-        folder.parts.append(block)
-
-    def _add_what_fits(self, folder: Folder, block: bytes) -> None:
+    def _add_what_fits(self, parts: list[bytes | int], block: bytes) -> None:
         """Add as many whole names of `block` as there is room for."""
         room = self._max_bytes - self.bytes - BLOCK_BYTES
         block = block[: block.rfind(b"\0", 0, room + 1)] if room > 0 else b""
         if block:
             self.bytes += BLOCK_BYTES + len(block)
             self.files += block.count(b"\0")
-            folder.parts.append(block)
+            parts.append(block)
 
     def _room_for_folders(self) -> int:
         return self._max_directories - self.folders

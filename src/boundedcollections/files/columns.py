@@ -10,11 +10,11 @@ distinct, and such a table needs a number for each file.)
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from sys import getsizeof
 from typing import Final, Self
 
-from boundedcollections.files.tree import BLOCK_FILES, ENCODING, ERRORS, Folder, decoded
+from boundedcollections.files.tree import BLOCK_FILES, Tree, decoded
 
 _RUN: Final = 4_096
 """One call copies at most so many blocks: no call keeps other threads waiting long."""
@@ -24,10 +24,11 @@ class Columns:
     r"""
     The columns of one tree; never changed once built.
 
-    >>> root = Folder("")
-    >>> root.parts = [b"\0README", Folder("src/"), b"\0z.py"]
-    >>> root.parts[1].parts = [b"\0a.py\0b.py"]
-    >>> columns = Columns(root)
+    >>> tree = Tree()
+    >>> root, src = tree.add([b"", b"src/"])
+    >>> tree.parts[root] = [b"\0README", src, b"\0z.py"]
+    >>> tree.parts[src] = b"\0a.py\0b.py"
+    >>> columns = Columns(tree)
     >>> list(columns.paths(0))
     ['README', 'src/a.py', 'src/b.py', 'z.py']
     >>> columns.path(2)
@@ -57,9 +58,9 @@ class Columns:
         "starts",
     )
 
-    def __init__(self, root: Folder) -> None:
+    def __init__(self, tree: Tree) -> None:
         writer = ColumnsWriter()
-        writer.add_tree(root)
+        writer.add_tree(tree)
         self._take(writer)
 
     @classmethod
@@ -79,7 +80,7 @@ class Columns:
         self.folder_offsets.append(writer.folder_position)
         self.stamps = writer.stamps if any(writer.stamps) else array("q")
         self.names = b"".join(writer.names)
-        self.folders = b"".join(writer.folders)
+        self.folders = b"\0" + b"\0".join(writer.folders)
         self.files = writer.files
         columns = (self.offsets, self.starts, self.owners, self.folder_offsets, self.stamps)
         self.bytes = getsizeof(self) + sum(map(getsizeof, (*columns, self.names, self.folders)))
@@ -186,52 +187,63 @@ class ColumnsWriter:
         self.folders: list[bytes] = []
         self.files = self.position = self.folder_position = 0
 
-    def add_tree(self, root: Folder) -> None:
-        """Put a tree into empty columns, and take it to pieces, so that it dies bit by bit."""
-        offsets, starts, owners = self.offsets, self.starts, self.owners
-        folder_offsets, stamps, names, folders = (
-            *(self.folder_offsets, self.stamps, self.names, self.folders),
-        )
-        position = files = folder_position = owner = number = 0
-        pending: list[bytes | Folder | int] = [root]  # the next at the end; or the owner from here
+    def add_tree(self, tree: Tree) -> None:
+        """Put a tree, whose root is its first folder, into empty columns, and take it to pieces."""
+        owners, names, parts = self.owners, self.names, tree.parts
+        order: list[int] = []  # the folders, in the order of their paths
+        owner = 0
+        pending: list[bytes | int] = [0]  # what comes next, at the end; below 0: the owner again
         while pending:
             part = pending.pop()
-            if isinstance(part, Folder):
-                folder_offsets.append(folder_position)
-                stamps.append(part.stamp)
-                path = b"\0" + part.path.encode(ENCODING, ERRORS)
-                folders.append(path)
-                folder_position += len(path)
-                parts = part.parts
-                if len(parts) != 1 or isinstance(parts[0], Folder):
-                    pending.append(owner)
-                    owner = number
-                    number += 1
-                    parts.reverse()
-                    pending += parts
-                    part.parts = []
-                    continue
-                block, owner_of_block = parts[0], number  # as in most folders
-                number += 1
-            elif isinstance(part, bytes):
-                block, owner_of_block = part, owner
+            if isinstance(part, bytes):
+                owners.append(owner)
+                names.append(part)
+            elif part < 0:
+                owner = ~part
             else:
-                owner = part
-                continue
-            offsets.append(position)
-            starts.append(files)
-            owners.append(owner_of_block)
-            names.append(block)
-            position += len(block)
-            files += block.count(b"\0")
-        self.position, self.files, self.folder_position = position, files, folder_position
+                inner = parts[part]
+                if isinstance(inner, list):
+                    parts[part] = b""
+                    inner.reverse()
+                    pending.append(~owner)
+                    pending += inner
+                    owner = len(order)
+                elif inner:  # its only block
+                    owners.append(len(order))
+                    names.append(inner)
+                order.append(part)
+        for first in range(0, len(order), _RUN):
+            run = order[first : first + _RUN]
+            self.folders += [tree.paths[folder] for folder in run]
+            self.stamps.extend([tree.stamps[folder] for folder in run])
+        self._place_blocks()
+        self._place_folders()
+
+    def _place_blocks(self) -> None:
+        """Note where each block begins."""
+        for first in range(0, len(self.names), _RUN):
+            blocks = self.names[first : first + _RUN]
+            offsets = [*accumulate(map(len, blocks), initial=self.position)]
+            self.position = offsets.pop()
+            self.offsets.extend(offsets)
+            starts = [*accumulate([block.count(b"\0") for block in blocks], initial=self.files)]
+            self.files = starts.pop()
+            self.starts.extend(starts)
+
+    def _place_folders(self) -> None:
+        """Note where each folder begins."""
+        for first in range(0, len(self.folders), _RUN):
+            lengths = [1 + len(path) for path in self.folders[first : first + _RUN]]
+            offsets = [*accumulate(lengths, initial=self.folder_position)]
+            self.folder_position = offsets.pop()
+            self.folder_offsets.extend(offsets)
 
     def add_folder(self, path: bytes, stamp: int) -> int:
         """Add a folder, and return its number."""
         number = len(self.folder_offsets)
         self.folder_offsets.append(self.folder_position)
         self.stamps.append(stamp)
-        self.folders.append(b"\0" + path)
+        self.folders.append(path)
         self.folder_position += 1 + len(path)
         return number
 

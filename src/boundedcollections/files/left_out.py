@@ -5,7 +5,7 @@ from sys import getsizeof
 from boundedcollections.files.builder import TreeBuilder
 from boundedcollections.files.gitignore import Scope
 from boundedcollections.files.sorting import in_order
-from boundedcollections.files.tree import Bounds, decoded, encoded
+from boundedcollections.files.tree import Bounds, decoded
 
 
 class LeftOut:
@@ -37,30 +37,29 @@ class LeftOut:
         return tuple(in_order(self._files))
 
     def select(
-        self, path: str, files: list[bytes], folders: list[bytes], scope: Scope | None
+        self, raw_path: bytes, files: list[bytes], folders: list[bytes], scope: Scope | None
     ) -> tuple[list[bytes], list[bytes]]:
         """
         Return what is neither always skipped nor ignored of what is in one folder.
 
         Args:
-            path: of the folder.
+            raw_path: of the folder.
             files: names of files in it.
             folders: names of folders in it.
             scope: the rules that hold there.
         """
         files, folders = self._without_skipped(files), self._without_skipped(folders)
         if scope:
-            raw_path = encoded(path)
             if files:
                 kept, ignored = scope.sift(files, raw_path, is_folder=False)
                 if ignored:
                     files = kept
-                    self._note(path, ignored, self._files)
+                    self._note(raw_path, ignored, self._files)
             if folders:
                 kept, ignored = scope.sift(folders, raw_path, is_folder=True)
                 if ignored:
                     folders = kept
-                    self._note(path, ignored, self.folders)
+                    self._note(raw_path, ignored, self.folders)
         return files, folders
 
     def is_full(self) -> bool:
@@ -80,10 +79,10 @@ class LeftOut:
         self.skipped += len(names) - len(kept)
         return kept
 
-    def _note(self, path: str, ignored: list[bytes], left_out: list[str]) -> None:
+    def _note(self, raw_path: bytes, ignored: list[bytes], left_out: list[str]) -> None:
         """Count what is ignored in one folder, and remember it in `left_out`."""
         self.skipped += len(ignored)
-        self._keep([path + decoded(name) for name in sorted(ignored)], left_out)
+        self._keep([decoded(raw_path + name) for name in sorted(ignored)], left_out)
 
     def _keep(self, paths: list[str], left_out: list[str]) -> None:
         """Add paths to those that are remembered, as far as there is room."""

@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from sortedcontainers import SortedDict
 
 from boundedcollections.files.columns import Columns, ColumnsWriter
-from boundedcollections.files.tree import Folder, decoded, encoded
+from boundedcollections.files.tree import Tree, decoded
 
 
 class Overlay:
     r"""
     What is different from some columns.
 
-    >>> root = Folder("")
-    >>> root.parts = [b"\0a\0b", Folder("src/")]
-    >>> columns = Columns(root)
+    >>> tree = Tree()
+    >>> root, src = tree.add([b"", b"src/"])
+    >>> tree.parts[root] = [b"\0a\0b", src]
+    >>> columns = Columns(tree)
     >>> overlay = Overlay(columns)
-    >>> src = Folder("src/")
-    >>> src.parts = [b"\0app.py"]
-    >>> overlay.put(src)
+    >>> tree.parts[src] = b"\0app.py"
+    >>> overlay.put(tree, src)
     >>> list(overlay.merged().paths(0))
     ['a', 'b', 'src/app.py']
 
@@ -40,7 +40,7 @@ class Overlay:
         self._is_gone = bytearray(folders)
         self._is_old = bytearray(folders)  # so are the files that were in these folders
         self._stamps = columns.stamps[:] or array("q", bytes(8 * folders))
-        self._added: SortedDict[str, Folder] = SortedDict()
+        self._added: SortedDict[str, tuple[bytes, int]] = SortedDict()
         self._blocks: SortedDict[str, tuple[str, bytes]] = SortedDict()  # by their first path
 
     def leave_out(self, folders: range) -> None:
@@ -48,23 +48,23 @@ class Overlay:
         for number in folders:
             self._is_gone[number] = self._is_old[number] = True
 
-    def put(self, folder: Folder) -> None:
+    def put(self, tree: Tree, folder: int) -> None:
         """
-        Put in the files of a folder, instead of those that it had.
+        Put in the files of a folder of a tree, instead of those that it had.
 
         A folder among its parts only says where it cuts the files. What is to be left out must
         have been left out before.
         """
-        number = self._columns.folder_number(folder.path)
+        path, stamp = tree.path(folder), tree.stamps[folder]
+        number = self._columns.folder_number(path)
         if number is None or self._is_gone[number]:
-            self._added[folder.path] = folder
+            self._added[path] = tree.paths[folder], stamp
         else:
             self._is_old[number] = True
-            self._stamps[number] = folder.stamp
-        for part in folder.parts:
-            if isinstance(part, bytes):
-                first = decoded(part[1:].partition(b"\0")[0])
-                self._blocks[folder.path + first] = folder.path, part
+            self._stamps[number] = stamp
+        for block in tree.blocks(folder):
+            first = decoded(block[1:].partition(b"\0")[0])
+            self._blocks[path + first] = path, block
 
     def merged(self) -> Columns:
         """Return the columns with these changes; O(n), with a small constant."""
@@ -92,9 +92,9 @@ class Overlay:
         """Write all folders; return the new numbers of the old ones, and of the added ones."""
         owners = array("I")
         added = {}
-        for path, folder in self._added.items():
+        for path, (raw_path, stamp) in self._added.items():
             self._copy_folders(writer, owners, self._columns.folder_place(path))
-            added[path] = writer.add_folder(encoded(path), folder.stamp)
+            added[path] = writer.add_folder(raw_path, stamp)
         self._copy_folders(writer, owners, len(self._is_gone))
         return owners, added
 

@@ -13,12 +13,13 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from boundedcollections.files import folders
 from boundedcollections.files.columns import Columns
 from boundedcollections.files.gitignore import Scope
 from boundedcollections.files.overlay import Overlay
 from boundedcollections.files.snapshot import IndexSnapshot
-from boundedcollections.files.stamps import NO_RULES, RACY, stamp_of
-from boundedcollections.files.tree import Bounds, Folder, Found
+from boundedcollections.files.stamps import AT_ANY_TIME, NO_RULES, RACY
+from boundedcollections.files.tree import Bounds, Found, Tree
 from boundedcollections.files.walk import Walk
 
 _MOST_CHANGED: Final = 4
@@ -112,7 +113,7 @@ class Refresh:
         columns = self._columns
         most = max(_FEW, len(columns.stamps) // _MOST_CHANGED)
         changed: list[str] = []
-        root, stat = self._root, os.stat
+        root, stamp_of = self._root, folders.stamp_of
         offsets = columns.folder_offsets
         for first in range(0, len(columns.stamps), _CHUNK):
             if not self._walk.has_time() or len(changed) > most:
@@ -121,7 +122,7 @@ class Refresh:
             paths = columns.folders[offsets[first] : offsets[first + len(stamps)]].split(b"\0")
             for number, (stamp, path) in enumerate(zip(stamps, paths[1:], strict=True), first):
                 try:
-                    if stamp == stamp_of(stat(root + path)):
+                    if stamp == stamp_of(root + path, AT_ANY_TIME):
                         continue
                 except OSError:  # the walk will see why
                     pass
@@ -144,20 +145,16 @@ class Refresh:
 
     def _read_again(self, paths: list[str]) -> tuple[Columns, Found] | None:
         columns, known = self._columns, self._known
-        seeds: dict[int, list[Folder]] = {}
-        for path in paths:
-            seed = Folder(path, self._scope_around(path))
-            seeds.setdefault(path.count("/") + 1, []).append(seed)
+        seeds = [(path, self._scope_around(path)) for path in paths]
         read, found = self._walk.run_again(seeds, self, len(columns.folder_offsets) - 1)
+        tree = found.tree
         if found.truncated or known.bytes + self._walk.bytes > self._bounds.max_bytes:
             return None
-        gone = [
-            numbers for level in seeds.values() for seed in level for numbers in self._gone(seed)
-        ]
+        gone = [numbers for seed in range(len(seeds)) for numbers in self._gone(tree, seed)]
         gone_paths = tuple(columns.folder(numbers.start) for numbers in gone)
         removed = tuple(path for path in gone_paths if not path.startswith(self._rescanned))
-        read = [folder for folder in read if not folder.path.startswith(removed)]
-        read_paths = {folder.path for folder in read}
+        read = [folder for folder in read if not tree.path(folder).startswith(removed)]
+        read_paths = {tree.path(folder) for folder in read}
         found = found._replace(
             ignored=self._ignored_now(found.ignored, read_paths, gone_paths),
             rules_at_root=known.rules_at_root,
@@ -173,7 +170,7 @@ class Refresh:
             for numbers in gone:
                 overlay.leave_out(numbers)
             for folder in read:
-                overlay.put(folder)
+                overlay.put(tree, folder)
             columns = overlay.merged()
         return (columns, found) if columns.files <= self._bounds.max_files else None
 
@@ -194,15 +191,16 @@ class Refresh:
             self._scopes[path] = files.scope_in(path, outer, has_git=True)
         return self._scopes[path]
 
-    def _gone(self, seed: Folder) -> Iterator[range]:
+    def _gone(self, tree: Tree, seed: int) -> Iterator[range]:
         """Yield the numbers of known folders that a seed has no more, or that are walked anew."""
         columns = self._columns
-        number = columns.folder_place(seed.path)
+        path = tree.path(seed)
+        number = columns.folder_place(path)
         numbers = columns.folders_from(number)
-        if seed.path.startswith(self._rescanned):
+        if path.startswith(self._rescanned):
             yield numbers
             return
-        now = {part.path for part in seed.parts if isinstance(part, Folder)}
+        now = set(map(tree.path, tree.folders(seed)))
         child = number + 1
         while child < numbers.stop:
             below = columns.folders_from(child)

@@ -9,7 +9,7 @@ from typing import Self, overload
 
 from boundedcollections.files.columns import Columns, after
 from boundedcollections.files.globbing import matching
-from boundedcollections.files.tree import Folder, Found
+from boundedcollections.files.tree import Found, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class IndexSnapshot(Sequence[str]):
         columns: Columns | None = None,
         refreshes: int = 0,
     ) -> None:
-        self.columns = Columns(found.root) if columns is None else columns
+        self.columns = Columns(found.tree) if columns is None else columns
         self.ignored = found.ignored
         self.rules = found.rules
         self.rules_at_root = found.rules_at_root
@@ -116,7 +116,9 @@ class IndexSnapshot(Sequence[str]):
     @classmethod
     def empty(cls) -> Self:
         """Return what there is before the first scan."""
-        return cls(Found(Folder(""), 0, 0, 0, 0, (), (), ()), 0, 0.0, 0.0)
+        tree = Tree()
+        tree.add([b""])
+        return cls(Found(tree, 0, 0, 0, 0, (), (), ()), 0, 0.0, 0.0)
 
     def __len__(self) -> int:
         return self.columns.files

@@ -1,5 +1,7 @@
 """Sorting that holds up no other thread for long."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from heapq import merge
 from typing import Final
 
@@ -20,7 +22,14 @@ def in_order(texts: list[str]) -> list[str]:
 
 def in_order_of_texts(names: list[bytes]) -> list[bytes]:
     """Return the names in the order of what they are when decoded."""
-    if len(names) <= _PIECE and b"".join(names).isascii():
+    if len(names) <= _PIECE and (len(names) < 2 or b"".join(names).isascii()):  # noqa: PLR2004
         names.sort()  # which is the same then
         return names
     return [encoded(text) for text in in_order([decoded(name) for name in names])]
+
+
+def place_of_text(name: bytes, names: Sequence[bytes], first: int) -> int:
+    """Return how many of the names, in that order, come before `name`; `first` of them do."""
+    if name.isascii():  # then bytes say the same, whatever the others are
+        return bisect_left(names, name, first)
+    return bisect_left(names, decoded(name), first, key=decoded)

@@ -16,30 +16,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from boundedcollections.files import folders
+
 _RACY_NANOSECONDS: Final = 2_000_000_000
 """The coarsest clock of a usual file system: that of FAT."""
 
 RACY: Final = 0
 """The stamp of what may have changed again since its times were taken."""
 
+AT_ANY_TIME: Final = 2**63 - 1
+"""For a stamp that may be racy: to be compared with one that is not."""
+
 NO_RULES: Final = 1
 """The stamp of ignore files where there are none."""
 
 
-def stamp_of_folder(path: bytes) -> int:
-    """
-    Return the stamp of a folder; it must be taken before the folder is read.
-
-    Raises:
-        OSError: it is out of reach.
-    """
-    status = os.stat(path)  # noqa: PTH116  # for each folder of a tree
-    return stamp_of(status) if _is_settled(status) else RACY
-
-
-def stamp_of(status: os.stat_result) -> int:
-    """Return the stamp of what has this status, whether or not it is racy."""
-    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)) or 1
+def settled() -> int:
+    """Return the time, in nanoseconds, that what has not changed since may count as settled."""
+    return time.time_ns() - _RACY_NANOSECONDS
 
 
 def stamp_of_files(paths: Iterable[Path]) -> int:
@@ -47,15 +41,10 @@ def stamp_of_files(paths: Iterable[Path]) -> int:
     stamps = []
     for path in paths:
         try:
-            status = path.stat()
+            stamp = folders.stamp_of(os.fsencode(path), settled())
         except OSError:
             continue
-        if not _is_settled(status):
+        if stamp == RACY:
             return RACY
-        stamps.append((str(path), stamp_of(status)))
+        stamps.append((str(path), stamp))
     return hash(tuple(stamps)) if stamps else NO_RULES
-
-
-def _is_settled(status: os.stat_result) -> bool:
-    newest = max(status.st_mtime_ns, status.st_ctime_ns)
-    return newest <= time.time_ns() - _RACY_NANOSECONDS

@@ -9,20 +9,22 @@ same files that are kept.
 
 import errno
 import os
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from itertools import islice
 from sys import getsizeof
 from typing import Final
 
 from boundedcollections._core.errors import Closed
+from boundedcollections.files import folders
 from boundedcollections.files.builder import BoundReached, TreeBuilder
 from boundedcollections.files.gitignore import Scope
 from boundedcollections.files.left_out import LeftOut
 from boundedcollections.files.repository import EXHAUSTED, GIT, IGNORE_FILE, IgnoreFiles
-from boundedcollections.files.stamps import NO_RULES, stamp_of_folder
-from boundedcollections.files.tree import Bounds, Folder, Found, decoded, encoded
+from boundedcollections.files.stamps import NO_RULES, settled
+from boundedcollections.files.tree import Bounds, Found, decoded, encoded
 
 Names = list[bytes]
+RawPath = bytes
 Entries = Iterator[os.DirEntry[bytes]]
 
 _BATCH_ENTRIES: Final = 1_024
@@ -67,6 +69,7 @@ class Walk:
         "_max_depth",
         "_root",
         "_rules",
+        "_sign",
         "_special",
         "_takes_stamps",
         "_unreachable",
@@ -91,6 +94,7 @@ class Walk:
         raw_skip = frozenset(map(encoded, skip))
         self._left_out = LeftOut(bounds, self._builder, raw_skip)
         self._special = raw_skip | ({_GIT, _IGNORE_FILE} if use_gitignore else set())
+        self._sign = b"\0" + (_common_beginning(self._special) if self._special else b"\0")
         self._rules: dict[str, int] = {}
         self.ignore_files = (
             IgnoreFiles(root, use_global=use_global_gitignore) if use_gitignore else None
@@ -116,28 +120,30 @@ class Walk:
                 of memory, so that the rest would be guesswork.
             Closed: it was stopped.
         """
-        root = Folder("")
+        tree = self._builder.tree
+        root = tree.add([b""])
         at_root = 0
         try:
             if self.ignore_files:
                 at_root = self.ignore_files.stamp_at_root() if self._takes_stamps else 0
-                root.scope = self.ignore_files.scope_at_root()
-            self._book_rules(root.scope)
-            self._read_levels({1: [root]})
+                tree.scopes = [self.ignore_files.scope_at_root()]
+            self._book_rules(tree.scopes[0])
+            self._read_levels({1: [*root]})
         except BoundReached as reached:
             self._builder.truncated[str(reached)] = None
-        return self._found_below(root, at_root)
+        return self._found(at_root)
 
     def run_again(
-        self, seeds: Mapping[int, list[Folder]], known: Container[str], folders: int
-    ) -> tuple[list[Folder], Found]:
+        self, seeds: Sequence[tuple[str, Scope | None]], known: Container[str], folders: int
+    ) -> tuple[list[int], Found]:
         """
         Read some folders again, and walk what is below them and not known.
 
-        Returns all folders that were read. Those among their parts that were not are known.
+        Returns the folders that were read. Those among their parts that were not are known.
 
         Args:
-            seeds: the folders to read, by their depth; the root's is 1.
+            seeds: the paths of the folders to read, and the rules around each. They have the
+                first numbers in the tree.
             known: paths of folders not to walk.
             folders: how many folders there are, so that no more than the bound are added.
 
@@ -147,19 +153,21 @@ class Walk:
         """
         self._builder.known = known
         self._builder.folders = folders
-        read: list[Folder] = []
+        levels: dict[int, list[int]] = {}
+        for path, scope in seeds:
+            levels.setdefault(path.count("/") + 1, []).extend(
+                self._builder.tree.add([encoded(path)], scope)
+            )
+        read: list[int] = []
         try:
-            scopes = {id(f.scope): f.scope for level in seeds.values() for f in level}
-            for scope in scopes.values():  # what several have around them counts for each
-                self._book_rules(scope)
-            self._read_levels(dict(seeds), read)
+            for scope in {id(scope): scope for _, scope in seeds}.values():
+                self._book_rules(scope)  # what several have around them counts for each
+            self._read_levels(levels, read)
         except BoundReached as reached:
             self._builder.truncated[str(reached)] = None
-        return read, self._found_below(Folder(""), 0)
+        return read, self._found(0)
 
-    def _read_levels(
-        self, seeds: dict[int, list[Folder]], read: list[Folder] | None = None
-    ) -> None:
+    def _read_levels(self, seeds: dict[int, list[int]], read: list[int] | None = None) -> None:
         """Read the seeds and all below them; add to `read` what is about to be read."""
         for level in self._builder.levels(seeds):
             if read is not None:
@@ -168,9 +176,9 @@ class Walk:
                 self._read(folder)
         self._look_into_ignored_folders()
 
-    def _found_below(self, root: Folder, rules_at_root: int) -> Found:
+    def _found(self, rules_at_root: int) -> Found:
         return Found(
-            root=root,
+            tree=self._builder.tree,
             files=self._builder.files,
             directories=self._directories,
             skipped=self._left_out.skipped,
@@ -201,40 +209,76 @@ class Walk:
 
     # ── one folder ──────────────────────────────────────────────────────────────────────────
 
-    def _read(self, folder: Folder) -> None:
+    def _read(self, folder: int) -> None:
         if not self.has_time():
             raise BoundReached("max_seconds")
-        bound = None
-        path, scope = folder.path, folder.scope
-        full_path = self._root + encoded(path)
+        tree = self._builder.tree
+        path = self._root + tree.paths[folder]
+        scope = tree.scopes[folder]
         try:
             if self._takes_stamps:
-                folder.stamp = stamp_of_folder(full_path)
-            with os.scandir(full_path) as entries:
-                files, folders, is_last = self._next_batch(entries, path)
-                if (
-                    scope
-                    or not is_last
-                    or not self._special.isdisjoint(files)
-                    or not self._special.isdisjoint(folders)
-                ):
-                    files, folders, scope, bound = self._read_by_rules(
-                        entries, path, files, folders, scope, is_last=is_last
-                    )
+                tree.stamps[folder] = folders.stamp_of(path, settled())
+            listed = folders.list_folder(path, _BATCH_ENTRIES)
+            if listed is None:
+                self._read_entries(folder, path)
+                return
+            block, count, names = listed
+            is_plain = scope is None and self._sign not in block
+            if is_plain and not names and self._builder.add_plain(folder, block, count):
+                self._directories += 1
+                return
+            files = block.split(b"\0")[1:]
+            if not is_plain or not self._special.isdisjoint(names):
+                has_git = _GIT in names or _GIT in files
+                files, names, scope = self._by_rules(folder, files, names, may_have_git=has_git)
         except OSError as error:
-            if isinstance(error.filename, bytes):
+            if isinstance(error.filename, RawPath):
                 error.filename = decoded(error.filename)  # as people expect it
-            if not path:
+            if not tree.paths[folder] or error.errno in EXHAUSTED:
                 raise
-            folder.stamp = 0
-            self._note_failure(path, error)
+            tree.stamps[folder] = 0
+            self._note_failure(tree.paths[folder], error.errno)
             return
         self._directories += 1
-        self._builder.add(folder, files, folders, scope)
+        self._builder.add(folder, files, names, scope)
+
+    def _by_rules(
+        self, folder: int, files: Names, folders: Names, *, may_have_git: bool
+    ) -> tuple[Names, Names, Scope | None]:
+        """Return what is neither skipped nor ignored of what is in a folder, and what holds there."""
+        tree = self._builder.tree
+        outer = scope = tree.scopes[folder]
+        if self.ignore_files and (may_have_git or _IGNORE_FILE in files):
+            scope = self._scope_in(tree.path(folder), scope, has_git=may_have_git)
+            self._book_rules(scope, known=outer)
+        return *self._left_out.select(tree.paths[folder], files, folders, scope), scope
+
+    # ── one folder, entry by entry ──────────────────────────────────────────────────────────
+
+    def _read_entries(self, folder: int, full_path: RawPath) -> None:
+        """Read a large folder, or one with something in it that has to be looked at."""
+        path = self._builder.tree.paths[folder]
+        bound = None
+        size = 0
+        with os.scandir(full_path) as entries:
+            files, names, is_last = self._next_batch(entries, path)
+            has_git = not is_last or _GIT in names or _GIT in files
+            files, names, scope = self._by_rules(folder, files, names, may_have_git=has_git)
+            while not is_last and bound is None:
+                more_files, more_names, is_last = self._next_batch(entries, path)
+                more_files, more_names = self._left_out.select(path, more_files, more_names, scope)
+                files += more_files
+                names += more_names
+                size += sum(map(getsizeof, more_files)) + sum(map(getsizeof, more_names))
+                bound = self._builder.overrun(len(files), names, size + 8 * len(files))
+                if bound is None and not self.has_time():
+                    bound = "max_seconds"
+        self._directories += 1
+        self._builder.add(folder, files, names, scope)
         if bound:
             raise BoundReached(bound)
 
-    def _next_batch(self, entries: Entries, path: str) -> tuple[Names, Names, bool]:
+    def _next_batch(self, entries: Entries, path: RawPath) -> tuple[Names, Names, bool]:
         """Return the names of the next files and folders, and whether there are no more."""
         files: Names = []
         folders: Names = []
@@ -253,41 +297,12 @@ class Walk:
                         others += 1
                 break
             except OSError as error:  # of one entry, or of the listing, which ends with it
-                self._note_failure(path, error)
+                if error.errno in EXHAUSTED:
+                    raise
+                self._note_failure(path, error.errno)
                 failures += 1
         self._left_out.skipped += others
         return files, folders, len(files) + len(folders) + others + failures < _BATCH_ENTRIES
-
-    def _read_by_rules(
-        self,
-        entries: Entries,
-        path: str,
-        files: Names,
-        folders: Names,
-        scope: Scope | None,
-        *,
-        is_last: bool,
-    ) -> tuple[Names, Names, Scope | None, str | None]:
-        """Return files, folders, what holds in there, and a bound reached before the end."""
-        if self.ignore_files:
-            has_git = not is_last or _GIT in folders or _GIT in files
-            if has_git or _IGNORE_FILE in files:
-                outer, scope = scope, self._scope_in(path, scope, has_git=has_git)
-                self._book_rules(scope, known=outer)
-        files, folders = self._left_out.select(path, files, folders, scope)
-        size = 0
-        while not is_last:
-            more_files, more_folders, is_last = self._next_batch(entries, path)
-            more_files, more_folders = self._left_out.select(path, more_files, more_folders, scope)
-            files += more_files
-            folders += more_folders
-            size += sum(map(getsizeof, more_files)) + sum(map(getsizeof, more_folders))
-            bound = self._builder.overrun(len(files), folders, size + 8 * len(files))
-            if bound is None and not self.has_time():
-                bound = "max_seconds"
-            if bound:
-                return files, folders, scope, bound
-        return files, folders, scope, None
 
     def _scope_in(self, path: str, outer: Scope | None, *, has_git: bool) -> Scope | None:
         assert self.ignore_files is not None
@@ -296,13 +311,11 @@ class Walk:
             self._rules[path] = stamp
         return self.ignore_files.scope_in(path, outer, has_git=has_git)
 
-    def _note_failure(self, path: str, error: OSError) -> None:
-        if error.errno in EXHAUSTED:
-            raise error
-        if error.errno not in _GONE:
+    def _note_failure(self, path: RawPath, code: int | None) -> None:
+        if code not in _GONE:
             self._errors += 1
-        if error.errno not in _GONE | _REFUSED:
-            self._unreachable.append(path)
+        if code not in _GONE | _REFUSED:
+            self._unreachable.append(decoded(path))
 
     def _look_into_ignored_folders(self) -> None:
         """Fill up the ignored files with those in ignored folders, the shallow ones first."""
@@ -314,9 +327,18 @@ class Walk:
                 continue
             skipped = left_out.skipped
             try:
-                with os.scandir(self._root + encoded(path)) as entries:
-                    files, folders, _ = self._next_batch(entries, path)
+                raw_path = encoded(f"{path}/")
+                with os.scandir(self._root + raw_path) as entries:
+                    files, folders, _ = self._next_batch(entries, raw_path)
             except OSError:
                 continue
             left_out.skipped = skipped  # with the folder that is ignored
             left_out.remember(path, files, folders)
+
+
+def _common_beginning(names: Collection[bytes]) -> bytes:
+    """Return what all the names begin with."""
+    first, last = min(names), max(names)
+    while not last.startswith(first):
+        first = first[:-1]
+    return first
