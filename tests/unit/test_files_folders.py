@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import importlib.util
 import os
 import random
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from trees import plant
@@ -16,8 +18,6 @@ from trees import plant
 from boundedcollections.files import folders
 from boundedcollections.files.stamps import AT_ANY_TIME
 from boundedcollections.testing import assert_no_growth
-
-pytestmark = pytest.mark.usefixtures("every_reader")
 
 PLENTY = 1 << 40
 
@@ -38,6 +38,7 @@ def listed(folder: Path, most: int = PLENTY) -> tuple[list[str], list[str]] | No
     return list(map(os.fsdecode, files)), sorted(map(os.fsdecode, names))
 
 
+@pytest.mark.usefixtures("every_reader")
 class TestListing:
     def test_files_and_folders_are_told_apart(self, tmp_path: Path) -> None:
         plant(tmp_path, "b", "a", "B", ".hidden", "src/x", "..more/x", "-/x")
@@ -133,6 +134,7 @@ def test_whoever_audits_is_told() -> None:
     subprocess.run([sys.executable, "-c", AUDIT], check=True)  # a hook stays for good
 
 
+@pytest.mark.usefixtures("every_reader")
 class TestStamps:
     def test_it_changes_with_what_is_in_the_folder(self, tmp_path: Path) -> None:
         path = os.fsencode(tmp_path)
@@ -170,3 +172,35 @@ class TestStamps:
             folders.stamp_of(path, AT_ANY_TIME)
         assert caught.value.errno == errno.ENOENT
         assert os.fsencode(caught.value.filename) == path
+
+
+class TestForms:
+    def fresh(self) -> ModuleType:
+        """Run the module once more, beside the one that everybody uses."""
+        spec = importlib.util.find_spec(folders.__name__)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def test_the_form_in_python_can_be_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BOUNDEDCOLLECTIONS_PURE", "1")
+        plain = self.fresh()
+        assert plain.list_folder is plain.list_folder_in_python
+        assert plain.stamp_of is plain.stamp_of_in_python
+
+    def test_it_runs_where_there_is_no_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("BOUNDEDCOLLECTIONS_PURE", raising=False)
+        monkeypatch.delattr("boundedcollections.files._folders", raising=False)
+        monkeypatch.setitem(sys.modules, "boundedcollections.files._folders", None)
+        plain = self.fresh()
+        assert plain.list_folder is plain.list_folder_in_python
+
+    def test_the_compiled_form_is_taken_where_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("BOUNDEDCOLLECTIONS_PURE", raising=False)
+        stand_in = SimpleNamespace(list_folder=len, stamp_of=max)
+        monkeypatch.setattr("boundedcollections.files._folders", stand_in, raising=False)
+        monkeypatch.setitem(sys.modules, "boundedcollections.files._folders", stand_in)
+        fast = self.fresh()
+        assert (fast.list_folder, fast.stamp_of) == (len, max)
