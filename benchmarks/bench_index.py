@@ -34,6 +34,7 @@ from typing import Any
 from bench_search import snapshot_of
 from report import PYTHON, environment, print_table, save
 
+from boundedcollections.files import folders
 from boundedcollections.files.index import ReplaceOnIndex
 
 PEERS = ("scandir-rs", "pathspec")
@@ -214,6 +215,19 @@ def ratio(found: list[Any], base: list[Any], which: int) -> float:
     return round(statistics.median(ratios), 3)
 
 
+def in_python(work: Callable[[], object]) -> object:
+    """Do it as where no compiler was at hand."""
+    compiled = folders.list_folder, folders.stamp_of
+    folders.list_folder, folders.stamp_of = (
+        folders.list_folder_in_python,
+        folders.stamp_of_in_python,
+    )
+    try:
+        return work()
+    finally:
+        folders.list_folder, folders.stamp_of = compiled
+
+
 def without_rules(root: str, rounds: int) -> Table:
     index = ReplaceOnIndex(root, use_gitignore=False, **WIDE)
     stamped = ReplaceOnIndex(root, use_gitignore=False, full_every=1, **WIDE)
@@ -221,6 +235,7 @@ def without_rules(root: str, rounds: int) -> Table:
         "os.scandir, a bare loop": partial(bare_loop, root),
         "ReplaceOnIndex.index": index.index,
         "the same, for refreshes": stamped.refresh,
+        "the same, nothing compiled": partial(in_python, index.index),
         "os.walk": partial(by_os_walk, root),
         "Path.rglob": partial(by_rglob, root),
     }
@@ -231,9 +246,11 @@ def without_rules(root: str, rounds: int) -> Table:
 
 def with_rules(root: str, rounds: int) -> Table:
     options: dict[str, Any] = {"use_global_gitignore": False, **WIDE}
+    index = ReplaceOnIndex(root, **options)
     contenders: dict[str, Callable[[], object]] = {
         "a loop with a fixed set of names": partial(pruned_loop, root),
-        "ReplaceOnIndex.index": ReplaceOnIndex(root, **options).index,
+        "ReplaceOnIndex.index": index.index,
+        "the same, nothing compiled": partial(in_python, index.index),
         "without the ignored files": ReplaceOnIndex(root, max_ignored_files=0, **options).index,
     }
     if peer("pathspec"):
