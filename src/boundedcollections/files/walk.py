@@ -21,7 +21,7 @@ from boundedcollections.files.gitignore import Scope
 from boundedcollections.files.left_out import LeftOut
 from boundedcollections.files.repository import EXHAUSTED, GIT, IGNORE_FILE, IgnoreFiles
 from boundedcollections.files.stamps import NO_RULES, settled
-from boundedcollections.files.tree import Bounds, Found, decoded, encoded
+from boundedcollections.files.tree import Bounds, Found, Tree, decoded, encoded
 
 Names = list[bytes]
 RawPath = bytes
@@ -210,27 +210,9 @@ class Walk:
     # ── one folder ──────────────────────────────────────────────────────────────────────────
 
     def _read(self, folder: int) -> None:
-        if not self.has_time():
-            raise BoundReached("max_seconds")
         tree = self._builder.tree
-        path = self._root + tree.paths[folder]
-        scope = tree.scopes[folder]
         try:
-            if self._takes_stamps:
-                tree.stamps[folder] = folders.stamp_of(path, settled())
-            listed = folders.list_folder(path, _BATCH_ENTRIES)
-            if listed is None:
-                self._read_entries(folder, path)
-                return
-            block, count, names = listed
-            is_plain = scope is None and self._sign not in block
-            if is_plain and not names and self._builder.add_plain(folder, block, count):
-                self._directories += 1
-                return
-            files = block.split(b"\0")[1:]
-            if not is_plain or not self._special.isdisjoint(names):
-                has_git = _GIT in names or _GIT in files
-                files, names, scope = self._by_rules(folder, files, names, may_have_git=has_git)
+            self._read_at_once(folder, tree)
         except OSError as error:
             if isinstance(error.filename, RawPath):
                 error.filename = decoded(error.filename)  # as people expect it
@@ -238,7 +220,27 @@ class Walk:
                 raise
             tree.stamps[folder] = 0
             self._note_failure(tree.paths[folder], error.errno)
+
+    def _read_at_once(self, folder: int, tree: Tree) -> None:
+        if not self.has_time():
+            raise BoundReached("max_seconds")
+        path = self._root + tree.paths[folder]
+        scope = tree.scopes[folder]
+        if self._takes_stamps:
+            tree.stamps[folder] = folders.stamp_of(path, settled())
+        listed = folders.list_folder(path, _BATCH_ENTRIES)
+        if listed is None:
+            self._read_entries(folder, path)
             return
+        block, count, names = listed
+        is_plain = scope is None and self._sign not in block
+        if is_plain and not names and self._builder.add_plain(folder, block, count):
+            self._directories += 1
+            return
+        files = block.split(b"\0")[1:]
+        if not is_plain or not self._special.isdisjoint(names):
+            has_git = _GIT in names or _GIT in files
+            files, names, scope = self._by_rules(folder, files, names, may_have_git=has_git)
         self._directories += 1
         self._builder.add(folder, files, names, scope)
 
