@@ -57,6 +57,18 @@ class TestBounds:
         assert found.truncated == ("max_files",)
         assert read.entries <= 2_048
 
+    def test_many_files_of_a_folder_are_cut_into_blocks(self, tmp_path: Path) -> None:
+        names = [f"{number:03}" for number in range(200)]
+        assert paths(walk(plant(tmp_path, *names))) == names  # which checks the blocks
+
+    @pytest.mark.parametrize("most", range(1, 7))
+    def test_max_files_holds_where_folders_come_between(self, tmp_path: Path, most: int) -> None:
+        names = ["a", "b", "d", "e", "f", "h"]
+        plant(tmp_path, *names, "c/x", "g/y")
+        found = walk(tmp_path, max_files=most)
+        assert paths(found) == names[:most]
+        assert found.truncated == ("max_files",)
+
     def test_ignored_files_do_not_count_against_max_files(self, tmp_path: Path) -> None:
         plant(tmp_path, *(f"{n}.log" for n in range(2_100)), "kept")
         (tmp_path / ".gitignore").write_text("*.log\n")

@@ -167,6 +167,9 @@ class TestFailures:
         failing(monkeypatch, "bad", OSError(code, "no more"))
         with pytest.raises(OSError, match="no more"):
             walk(plant(tmp_path, "bad/x"))
+        failing(monkeypatch, "bad", Faulty(["a", OSError(code, "no more either")]))
+        with pytest.raises(OSError, match="no more either"):
+            walk(tmp_path)
 
     def test_an_entry_that_cannot_be_told_is_counted_and_the_rest_is_kept(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
