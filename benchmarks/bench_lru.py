@@ -6,7 +6,8 @@ The cache beside its peers, in one process, interleaved round by round.
 Times are CPU time of the thread, medians of the rounds, in nanoseconds per operation unless said
 otherwise; each with its ratio to ours, the median of the ratios within a round: above 1, we are
 faster. Absolute figures vary with whatever else the machine does. Peers that are not installed are
-left out. ``+lock`` is a peer with the lock that its users have to add.
+left out. ``+lock`` is a peer with the lock that its users have to add. Results with
+``BOUNDEDCOLLECTIONS_PURE=1`` in the environment, where nothing is compiled, are kept apart.
 """
 
 import argparse
@@ -19,9 +20,7 @@ from lru_large import bench_memory, bench_worst_write
 from lru_peers import OURS, PACKAGES
 from lru_ratios import Tables
 from lru_weighed import bench_reader_beside_writer, bench_values
-from report import PYTHON, environment, save
-
-from boundedcollections import accelerated
+from report import BUILD, environment, save
 
 
 def plot(found: Tables, path: Path) -> None:
@@ -70,8 +69,7 @@ def main() -> None:
         if options.only in name:
             found.update(run())
     if options.save:
-        here = environment(PACKAGES, accelerated=accelerated)
-        save(f"lru-{PYTHON}", {"environment": here, "tables": found})
+        save(f"lru-{BUILD}", {"environment": environment(PACKAGES), "tables": found})
     if options.plot:
         plot(found, options.plot)
 
