@@ -3,7 +3,8 @@ What a budget costs: each write, each tick of a monitor, and the loop while much
 
     python benchmarks/bench_memory.py [--quick] [--only NAME] [--save]
 
-Costs are CPU time of the thread; the machine's load is in the report.
+Costs are CPU time of the thread; the machine's load is in the report. Results with
+``BOUNDEDCOLLECTIONS_PURE=1`` in the environment, where nothing is compiled, are kept apart.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from report import PYTHON, environment, print_table, save
+from report import BUILD, environment, print_table, save
 
 from boundedcollections import BoundedHistory, Broadcast, DropOldestChannel, MiB, SizeAwareLRU
 from boundedcollections.memory.budget import MemoryBudget
@@ -239,7 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     parser.add_argument("--only", default="", help="only tables whose title contains this")
-    parser.add_argument("--save", action="store_true", help="write results/memory-<python>.json")
+    parser.add_argument("--save", action="store_true", help="write results/memory-BUILD.json")
     options = parser.parse_args()
     quick = options.quick
     tables: dict[str, Callable[[], dict[str, dict[str, Any]]]] = {
@@ -253,7 +254,7 @@ def main() -> None:
             found[title] = make()
             print_table(title, found[title])
     if options.save:
-        save(f"memory-{PYTHON}", {"environment": environment(), "tables": found})
+        save(f"memory-{BUILD}", {"environment": environment(), "tables": found})
 
 
 if __name__ == "__main__":

@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write results/sizing.json")
     options = parser.parse_args()
     contenders = meters()
-    here = environment(PACKAGES, accelerated=sizing.accelerated)
+    here = environment(PACKAGES)
     print(json.dumps(here))
     found: dict[str, Rows] = {}
     for title, value in values(quick=options.quick, documents=options.json):

@@ -9,8 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from boundedcollections import accelerated
+
 RESULTS: Final = Path(__file__).parent / "results"
 PYTHON: Final = ".".join(platform.python_version_tuple()[:2])
+BUILD: Final = PYTHON if accelerated else f"{PYTHON}-pure"
+"""For results that depend on whether anything of ours is compiled."""
 
 Table = dict[str, dict[str, Any]]
 """A row of figures for each contender or case."""
@@ -23,6 +27,7 @@ def environment(packages: Iterable[str] = (), **more: object) -> dict[str, Any]:
         "implementation": platform.python_implementation(),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "system": f"{platform.system()} {platform.machine()}",
+        "accelerated": accelerated,
         "cpus": os.cpu_count(),
         "load": [round(load, 2) for load in os.getloadavg()],
         "packages": versions(["boundedcollections", *packages]),

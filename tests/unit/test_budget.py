@@ -1,15 +1,18 @@
+import contextlib
 import gc
 import math
 import os
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from interruptions import interrupted_everywhere
 from members import CALM, Queue
 
-from boundedcollections.memory.budget import MemoryBudget
+from boundedcollections import LimitReached
+from boundedcollections.memory.budget import MemoryBudget, Reservation
 from boundedcollections.testing import FakeClock
 
 
@@ -192,6 +195,27 @@ def test_whatever_strikes_no_byte_of_a_reservation_is_lost_or_counted_twice(
         budget.forget_plan()
         assert budget.reserved_bytes == 0
         assert member.target_bytes == 1_000
+
+
+def test_whoever_reserves_in_the_middle_of_a_reservation_takes_no_byte_twice() -> None:
+    budget: MemoryBudget
+    reservations: list[Reservation] = []
+
+    def prepare() -> Callable[[], object]:
+        nonlocal budget
+        reservations.clear()
+        budget = MemoryBudget(max_bytes=1_000)
+        return reserve
+
+    def reserve() -> None:
+        with contextlib.suppress(LimitReached):
+            reservations.append(budget.reserve(600))
+
+    for _ in interrupted_everywhere(prepare, reserve, within="memory/"):
+        assert [it.size for it in reservations] == [600]
+        assert budget.reserved_bytes == 600
+        reservations[0].release()
+    reservations[0].release()  # that of the last run, which nobody struck
 
 
 def test_whoever_strikes_may_use_the_budget() -> None:

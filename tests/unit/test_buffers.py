@@ -8,8 +8,9 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from boundedcollections import BufferPool, Closed, KiB, WouldBlock, buffers
-from boundedcollections.buffers import BufferLease
+from boundedcollections import BufferPool, Closed, KiB, WouldBlock
+from boundedcollections.buffers import BufferLease, stock
+from boundedcollections.buffers.lease import Buffer
 from boundedcollections.memory.budget import MemoryBudget
 
 
@@ -174,7 +175,7 @@ class TestTheBound:
     ) -> None:
         pool = pool_of(100, budget=MemoryBudget(max_bytes=10_000))
         pool.acquire_nowait().release()
-        monkeypatch.setattr(BufferPool, "_alive", lambda _: pytest.fail("it counts them all"))
+        monkeypatch.setattr(stock.Stock, "alive", lambda _: pytest.fail("it counts them all"))
         pool.acquire_nowait().release()
         monkeypatch.undo()
         assert pool.statistics().idle == 1
@@ -404,14 +405,13 @@ class TestBudgets:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pool = pool_of(2)
-        made = buffers._Buffer
 
-        def make(size: int) -> buffers._Buffer:
+        def make(size: int) -> Buffer:
             pool._aim(8)
-            return made(size)
+            return Buffer(size)
 
         with pool.acquire_nowait():
-            monkeypatch.setattr(buffers, "_Buffer", make)
+            monkeypatch.setattr(stock, "Buffer", make)
             with pytest.raises(WouldBlock):
                 pool.acquire_nowait()
             assert pool.current_bytes == 8

@@ -195,7 +195,7 @@ class TestInterruptions:
 
         def sleep(waiter: ThreadWaiter, seconds: float | None) -> None:
             if not waiter._bell.acquire(blocking=False):
-                assert not pool._idle, "it sleeps over a free buffer"
+                assert not pool._stock.idle, "it sleeps over a free buffer"
                 raise FallsAsleep
 
         def prepare() -> Callable[[], object]:

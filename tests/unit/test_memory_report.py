@@ -7,7 +7,7 @@ import pytest
 from watched import LIMIT, Member, World, watched_world
 
 from boundedcollections import MiB
-from boundedcollections.memory import monitor as module
+from boundedcollections.memory import lookout
 from boundedcollections.memory.policy import ONE_GIB_SERVICE, Level, decide
 
 world = pytest.fixture(watched_world)
@@ -51,7 +51,9 @@ class TestLog:
         monkeypatch.undo()  # collect for real
         gc.disable()
         world.monitor.tick()
-        world.monitor._reporter._logged_pauses = world.monitor._pauses.statistics().newest_position
+        world.monitor._lookout._reporter._logged_pauses = (
+            world.monitor._pauses.statistics().newest_position
+        )
         for _ in range(3):
             gc.collect()
         world.clock.advance(31)
@@ -98,7 +100,7 @@ class TestLog:
             plan, state = decide(*given)
             return replace(plan, settled=settled.pop(0)), state
 
-        monkeypatch.setattr(module, "decide", decide_that)
+        monkeypatch.setattr(lookout, "decide", decide_that)
         world.probe.use(800)
         counts = []
         while settled:

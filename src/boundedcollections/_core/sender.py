@@ -357,11 +357,10 @@ class Sender(Generic[T]):
         self._room = 0
 
     @step
-    def _lay_down(self, sleeper: Any, waiter: Sleeper) -> bool:
-        """Have `waiter` woken by the next send; say whether there is something to look for now."""
+    def _lay_down(self, sleeper: Any, waiter: Sleeper) -> None:
+        """Have `waiter` woken by the next send."""
         self._parked[sleeper] = waiter
         self._room = 0
-        return self._held > 0 or self._closed
 
     def _rouse(self, called: list[Sleepers]) -> None:
         """Wake those `called` and whoever sleeps, even if something strikes in the middle."""

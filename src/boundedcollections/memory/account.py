@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from boundedcollections._core.budgets import Member
+from boundedcollections.memory.statistics import MemberStatistics
 
 _log: Final = logging.getLogger("boundedcollections")
 
@@ -90,6 +91,18 @@ class Account:
         except Exception:  # noqa: BLE001  # a user's collection may raise anything
             self._complain("does not say what it claims")
             return self.target_bytes
+
+    def statistics(self) -> MemberStatistics:
+        """Return the figures of this moment; looking changes none of them."""
+        return MemberStatistics(
+            name=self.name,
+            claimed_bytes=self.claimed_bytes,
+            target_bytes=self.target_bytes,
+            floor_bytes=self.floor_bytes,
+            max_bytes=self.max_bytes,
+            weight=self.weight,
+            errors=self.errors,
+        )
 
     def close(self) -> None:
         """Leave the budget, which counts the member no more; closing again changes nothing."""

@@ -20,7 +20,8 @@ from boundedcollections._core.units import non_negative_int, positive_int, posit
 from boundedcollections.memory.account import Account
 from boundedcollections.memory.policy import Level, Plan
 from boundedcollections.memory.probe import memory_limit
-from boundedcollections.memory.reservation import Reservation
+from boundedcollections.memory.reservation import Reservation, Reserved
+from boundedcollections.memory.rounds import Rounds
 from boundedcollections.memory.shares import RETRY_SECONDS, Shares, claims_of
 from boundedcollections.memory.statistics import BudgetStatistics, MemberStatistics
 
@@ -89,17 +90,15 @@ class MemoryBudget:
 
     __slots__ = (
         "__weakref__",
-        "_caught_up_at",
         "_clock",
         "_generation",
         "_level",
         "_lock",
-        "_peak_reserved_bytes",
         "_refused_admissions",
         "_refused_reservations",
-        "_reservations",
+        "_reserved",
+        "_rounds",
         "_shares",
-        "_turn",
         "name",
     )
 
@@ -114,13 +113,12 @@ class MemoryBudget:
         self._shares = Shares(_bound(max_bytes, fraction), clock)
         self.name = name
         self._clock = clock
+        self._rounds = Rounds(self._shares, clock)
+        self._reserved = Reserved(self._shares)
         self._lock = threading.RLock()
         self._generation = 0  # of the plan that was carried out last
         self._level = Level.NORMAL
-        self._peak_reserved_bytes = self._reservations = 0
         self._refused_reservations = self._refused_admissions = 0
-        self._turn = 0
-        self._caught_up_at = 0
         _budgets.add(self)
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────
@@ -161,29 +159,21 @@ class MemoryBudget:
         >>> reservation.release()
         """
         with self._lock:
-            accounts = [
-                account for account in self._shares.accounts if account.member() is not None
-            ]
             members = tuple(
-                MemberStatistics(
-                    name=account.name,
-                    claimed_bytes=account.claimed_bytes,
-                    target_bytes=account.target_bytes,
-                    floor_bytes=account.floor_bytes,
-                    max_bytes=account.max_bytes,
-                    weight=account.weight,
-                    errors=account.errors,
-                )
-                for account in accounts
+                [
+                    account.statistics()
+                    for account in self._shares.accounts
+                    if account.member() is not None
+                ]
             )
             return BudgetStatistics(
                 max_bytes=self._shares.max_bytes,
                 claimed_bytes=sum(member.claimed_bytes for member in members),
                 reserved_bytes=self._shares.reserved_bytes,
-                peak_reserved_bytes=self._peak_reserved_bytes,
+                peak_reserved_bytes=self._reserved.peak_bytes,
                 target_bytes=self._shares.allowed_bytes,
                 level=self._level,
-                reservations=self._reservations,
+                reservations=self._reserved.count,
                 refused_reservations=self._refused_reservations,
                 refused_admissions=self._refused_admissions,
                 members=members,
@@ -317,10 +307,10 @@ class MemoryBudget:
             if self._level is Level.CRITICAL:
                 self._refused_reservations += 1
                 raise self._refusal(_CRITICAL_RETRY_SECONDS)
-            if not self._take(reservation, size):
+            if not self._reserved.take(reservation, size):
                 self._shares.ask(size)
                 self._shares.share_out()
-                if not self._take(reservation, size):
+                if not self._reserved.take(reservation, size):
                     self._refused_reservations += 1
                     raise self._refusal(RETRY_SECONDS)
         return reservation
@@ -349,38 +339,9 @@ class MemoryBudget:
             retry_after_seconds=retry_after_seconds,
         )
 
-    def _take(self, reservation: Reservation, size: int) -> bool:
-        shares = self._shares
-        while True:
-            changes = shares.changes
-            room = shares.room()
-            if shares.changes != changes:
-                continue  # something that interrupted the sum has booked meanwhile
-            if size > room:
-                return False
-            shares.changes = changes + 1  # no call from here on: nothing can come between
-            shares.reserved_bytes += size
-            self._reservations += 1
-            reservation.size = size
-            if shares.asked_bytes <= size:
-                shares.asked_bytes = 0
-            if shares.reserved_bytes > self._peak_reserved_bytes:  # noqa: PLR1730  # max() is a call
-                self._peak_reserved_bytes = shares.reserved_bytes
-            return True
-
     def _release(self, reservation: Reservation) -> bool:
-        shares = self._shares
         with self._lock:
-            size = reservation.size
-            reservation.size = 0
-            shares.changes += 1
-            shares.reserved_bytes -= size
-            if not size:
-                return False
-            self._reservations -= 1
-            if not shares.reserved_bytes or shares.is_due():
-                shares.share_out()
-        return True
+            return self._reserved.give_back(reservation)
 
     # ── plans ───────────────────────────────────────────────────────────────────────────────
 
@@ -452,30 +413,12 @@ class MemoryBudget:
         Args:
             max_seconds: begin no further slice after so many seconds.
         """
-        deadline = self._clock() + positive_seconds("max_seconds", max_seconds)
-        changes, accounts = self._shares.changes, self._shares.accounts
-        if changes == self._caught_up_at:
-            return False  # no target has fallen since there was nothing left
-        claims = claims_of(accounts)
-        above = [a for a, claim in zip(accounts, claims, strict=True) if claim > a.target_bytes]
-        if not above:
-            self._caught_up_at = changes
-        turn = self._turn % len(above) if above else 0
-        above = above[turn:] + above[:turn]  # else the first would be served alone
-        while above:
-            self._turn += 1
-            account = above.pop(0)
-            if account.shed():
-                above.append(account)
-            if self._clock() >= deadline:
-                break
-        return bool(above)
+        return self._rounds.go(self._clock() + positive_seconds("max_seconds", max_seconds))
 
     def _check(self) -> None:
         """Assert the invariants."""
         with self._lock:
-            assert 0 <= self._shares.reserved_bytes <= self._peak_reserved_bytes
-            assert (self._reservations == 0) == (self._shares.reserved_bytes == 0)
+            self._reserved.check()
             self._shares.check()
 
 

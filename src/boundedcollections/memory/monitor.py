@@ -19,17 +19,10 @@ from boundedcollections._core.errors import Closed
 from boundedcollections._core.events import Notifier
 from boundedcollections._core.waiters import Sleeper, checkpoint, sleep_on, waiter_here, wake_all
 from boundedcollections.memory.budget import MemoryBudget
+from boundedcollections.memory.lookout import Lookout
 from boundedcollections.memory.pauses import PauseRecorder
-from boundedcollections.memory.policy import (
-    LADDER,
-    Level,
-    Plan,
-    PolicyConfig,
-    PolicyState,
-    Sample,
-    decide,
-)
-from boundedcollections.memory.probe import Probe, Reading, best_probe
+from boundedcollections.memory.policy import LADDER, Level, Plan, PolicyConfig
+from boundedcollections.memory.probe import Probe, best_probe
 from boundedcollections.memory.reclaim import Reclaimer, find_trim
 from boundedcollections.memory.report import Reporter
 from boundedcollections.memory.statistics import MonitorStatistics
@@ -97,28 +90,18 @@ class MemoryMonitor:
 
     __slots__ = (
         "__weakref__",
-        "_alerts",
         "_budget",
         "_clock",
         "_closed",
         "_config",
-        "_is_looking",
-        "_level_changes",
         "_lock",
-        "_looks",
+        "_lookout",
         "_notify",
         "_pauses",
-        "_plan",
-        "_probe",
-        "_probe_errors",
-        "_probe_fails",
-        "_reading",
         "_reclaimer",
         "_release",
-        "_reporter",
         "_runner",
         "_sleeper",
-        "_state",
         "_workers",
         "name",
     )
@@ -138,33 +121,36 @@ class MemoryMonitor:
         self._budget = budget
         self._config = config
         self._notify = Notifier(on_level)
-        self._probe = best_probe() if probe is None else probe
         self.name = name
         self._clock = clock
         self._lock = threading.RLock()
+        self._pauses = PauseRecorder()
+        own_probe = None
+        if probe is None:
+            probe = own_probe = best_probe()
+        self._release = weakref.finalize(self, _release, self._pauses, own_probe)
+        self._release.atexit = False  # a process that ends needs no tidying
+        self._lookout = Lookout(
+            budget,
+            probe,
+            config=config,
+            notify=self._notify,
+            reporter=Reporter(
+                self._where(), self._pauses, every_seconds=config.log_seconds, now=clock()
+            ),
+            clock=clock,
+        )
         self._reclaimer = Reclaimer(
-            rss=_rss_of(self._probe),
+            rss=self._lookout.rss_bytes,
             clock=clock,
             collect=gc.collect if collect else None,
             trim=find_trim() if trim else None,
         )
-        self._pauses = PauseRecorder()
         self._pauses.start()
-        self._reporter = Reporter(
-            self._where(), self._pauses, every_seconds=config.log_seconds, now=clock()
-        )
-        self._release = weakref.finalize(
-            self, _release, self._pauses, self._probe if probe is None else None
-        )
-        self._release.atexit = False  # a process that ends needs no tidying
-        self._state = PolicyState()
-        self._plan: Plan | None = None
-        self._reading = Reading(rss_bytes=0)
         self._runner: object = None
         self._sleeper: Sleeper | None = None  # of the task that keeps watch
         self._workers: set[object] = set()  # whoever may be measuring at this moment
-        self._looks = self._probe_errors = self._level_changes = self._alerts = 0
-        self._probe_fails = self._is_looking = self._closed = False
+        self._closed = False
         _monitors.add(self)
 
     @property
@@ -268,14 +254,7 @@ class MemoryMonitor:
         Returns the plan; the last one, if another look is under way or measuring failed.
         """
         with self._at_work():
-            with self._lock:
-                if self._is_looking or self._closed:
-                    return self._plan
-                self._is_looking = True
-            try:
-                return self._look()
-            finally:
-                self._is_looking = False
+            return self._lookout.look(lambda: self._closed)
 
     def close(self) -> None:
         """
@@ -297,20 +276,20 @@ class MemoryMonitor:
 
     def statistics(self) -> MonitorStatistics:
         """Return the figures of this moment; looking changes none of them."""
-        plan = self._plan
+        seen, plan = self._lookout, self._lookout.plan
         return MonitorStatistics(
             level=self.level,
-            rss_bytes=self._reading.rss_bytes,
-            used_bytes=self._reading.used_of(self._budget.max_bytes),
+            rss_bytes=seen.reading.rss_bytes,
+            used_bytes=seen.used_bytes,
             limit_bytes=self._budget.max_bytes,
             claimed_bytes=self._budget.claimed_bytes,
             reserved_bytes=self._budget.reserved_bytes,
             unmanaged_bytes=0 if plan is None else plan.unmanaged_bytes,
             kept_bytes=0 if plan is None else plan.kept_bytes,
-            looks=self._looks,
-            probe_errors=self._probe_errors,
-            level_changes=self._level_changes,
-            alerts=self._alerts,
+            looks=seen.looks,
+            probe_errors=seen.probe_errors,
+            level_changes=seen.level_changes,
+            alerts=seen.alerts,
             listener_errors=self._notify.errors,
             pauses=self._pauses.statistics(),
             reclaimed=self._reclaimer.statistics(),
@@ -326,7 +305,7 @@ class MemoryMonitor:
         self.close()
 
     def __repr__(self) -> str:
-        used = self._reading.used_of(self._budget.max_bytes)
+        used = self._lookout.used_bytes
         state = "closed" if self._closed else "running" if self.running else "idle"
         return f"<{self._where()} bytes={used}/{self._budget.max_bytes} {self.level} {state}>"
 
@@ -377,14 +356,16 @@ class MemoryMonitor:
 
     def _reclaims(self, plan: Plan | None) -> bool:
         """Collect garbage if that is wanted and due; say whether trimming is."""
-        if plan is None or self._closed or self._probe_fails:  # what it gains could not be seen
+        if (
+            plan is None or self._closed or self._lookout.is_blind
+        ):  # what it gains could not be seen
             return False
         if plan.collect:
             self._reclaimer.collect_if_due()
         return plan.trim and self._reclaimer.trim_is_due(self._idle_bytes())
 
     def _idle_bytes(self) -> int:
-        return self._reading.rss_bytes - self._budget.current_bytes
+        return self._lookout.reading.rss_bytes - self._budget.current_bytes
 
     async def _trim_in_thread(self) -> None:
         waiter = waiter_here()
@@ -403,64 +384,16 @@ class MemoryMonitor:
             trim()
         await sleep_on(waiter, None)
 
-    def _look(self) -> Plan | None:
-        try:
-            reading = self._probe.read()
-        except Exception:  # noqa: BLE001  # whatever it is, the next look may go well
-            self._probe_errors += 1
-            self._probe_fails = True
-            self._reporter.report_no_measure()
-            return self._plan
-        self._probe_fails = False
-        limit = self._budget.max_bytes
-        sample = Sample(
-            time_seconds=self._clock(),
-            used_bytes=reading.used_of(limit),
-            limit_bytes=limit,
-            claimed_bytes=self._budget.claimed_bytes,
-            reserved_bytes=self._budget.reserved_bytes,
-            stalled_percent=reading.stalled_percent,
-        )
-        plan, state = decide(sample, self._state, self._config)
-        self._budget.apply(plan)
-        if self._closed:  # meanwhile: then this came too late
-            self._budget.forget_plan()
-        has_changed = plan.level is not plan.previous
-        with self._lock:
-            self._state, self._plan, self._reading = state, plan, reading
-            self._looks += 1
-            if has_changed:
-                self._level_changes += 1
-                self._alerts += plan.level is Level.CRITICAL
-        self._reporter.report(plan, sample, reading.rss_bytes, self._budget)
-        if has_changed:
-            self._notify([(plan.previous, plan.level)])
-        return plan
-
     def _forget_watch(self) -> None:
         self._lock = threading.RLock()
         self._runner = self._sleeper = None
         self._workers = set()
-        self._is_looking = False
-        self._state, self._plan = PolicyState(), None
+        self._lookout.forget()
         self._budget.forget_plan()
 
     def _check(self) -> None:
         """Assert the invariants."""
-        with self._lock:
-            assert self._alerts <= self._level_changes <= self._looks
-            assert self._state.generation <= self._looks
-            assert (self._plan is None) == (self._state.generation == 0)
-
-
-def _rss_of(probe: Probe) -> Callable[[], int]:
-    def rss() -> int:
-        try:
-            return probe.read().rss_bytes
-        except Exception:  # noqa: BLE001  # a look that fails alike counts and tells of it
-            return 0
-
-    return rss
+        self._lookout.check()
 
 
 def _release(pauses: PauseRecorder, own_probe: Probe | None) -> None:

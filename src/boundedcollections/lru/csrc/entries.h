@@ -99,18 +99,28 @@ read_clock(Cache *c, double *now)
     return *now == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* Let go what is due; without anything that expires no clock is read. */
+/* Let go what is due, and return how much that was; without anything that expires no clock is
+   read. Where the clock fails nothing has left, so there is nothing to settle. */
 static int
-purge(Cache *c, Dead *dead, int *gone)
+purge(Cache *c, Dead *dead)
 {
     double now;
-    *gone = 0;
     if (c->soonest == NULL)
         return 0;
-    if (read_clock(c, &now) < 0)
+    return read_clock(c, &now) < 0 ? -1 : expire(c, now, dead);
+}
+
+/* The same, and tell of it at once. */
+static int
+purge_and_settle(Cache *c)
+{
+    Dead dead = {0};
+    int gone = purge(c, &dead);
+    if (gone < 0)
         return -1;
-    *gone = expire(c, now, dead);
-    return 0;
+    PyObject *settled = settle(c, &dead, Py_NewRef(Py_None));
+    Py_XDECREF(settled);
+    return settled == NULL ? -1 : gone;
 }
 
 /* ── sizes ───────────────────────────────────────────────────────────────────────────────── */

@@ -15,12 +15,8 @@ typedef struct {
 static Seen *
 copy_all(Cache *c, Py_ssize_t *count)
 {
-    Dead dead = {0};
-    int gone;
-    PyObject *alive = settle(c, &dead, purge(c, &dead, &gone) < 0 ? NULL : Py_NewRef(Py_None));
-    if (alive == NULL)
+    if (purge_and_settle(c) < 0)
         return NULL;
-    Py_DECREF(alive);
     Seen *all = PyMem_New(Seen, (size_t)c->items + 1), *seen = all;
     if (all == NULL) {
         PyErr_NoMemory();
@@ -106,22 +102,20 @@ static PyObject *
 cache_figures(Cache *c, PyObject *unused)
 {
     Dead dead = {0};
-    int gone;
-    PyObject *result = NULL;
-    if (purge(c, &dead, &gone) == 0) {
-        const Cache now = *c; /* objects are made below, and that may run anything */
-        PyObject *bound = Py_NewRef(c->bound);
-        result = Py_BuildValue(
-            "{sLsLsLsLsNsNsNsLsLsNs(NNNNNNN)sL}", "items", (long long)now.items, "current_bytes",
-            (long long)now.bytes, "peak_items", (long long)now.peak_items, "peak_bytes",
-            (long long)now.peak_bytes, "max_items", limit_from(now.item_limit), "max_bytes",
-            bound, "max_entry_bytes", PyLong_FromLongLong(entry_limit(&now)), "hits", now.hits,
-            "misses", now.misses, "accepted", tally_from(&now.accepted), "left",
-            tally_from(&now.left[SIZE]), tally_from(&now.left[COUNT]),
-            tally_from(&now.left[EXPIRED]), tally_from(&now.left[REPLACED]),
-            tally_from(&now.left[REMOVED]), tally_from(&now.left[CLEARED]),
-            tally_from(&now.left[DELIVERED]), "rejected", (long long)now.rejected);
-    }
+    if (purge(c, &dead) < 0)
+        return NULL;
+    const Cache now = *c; /* objects are made below, and that may run anything */
+    PyObject *bound = Py_NewRef(c->bound);
+    PyObject *result = Py_BuildValue(
+        "{sLsLsLsLsNsNsNsLsLsNs(NNNNNNN)sL}", "items", (long long)now.items, "current_bytes",
+        (long long)now.bytes, "peak_items", (long long)now.peak_items, "peak_bytes",
+        (long long)now.peak_bytes, "max_items", limit_from(now.item_limit), "max_bytes",
+        bound, "max_entry_bytes", PyLong_FromLongLong(entry_limit(&now)), "hits", now.hits,
+        "misses", now.misses, "accepted", tally_from(&now.accepted), "left",
+        tally_from(&now.left[SIZE]), tally_from(&now.left[COUNT]),
+        tally_from(&now.left[EXPIRED]), tally_from(&now.left[REPLACED]),
+        tally_from(&now.left[REMOVED]), tally_from(&now.left[CLEARED]),
+        tally_from(&now.left[DELIVERED]), "rejected", (long long)now.rejected);
     return settle(c, &dead, result);
 }
 

@@ -75,9 +75,8 @@ cache_subscript(Cache *c, PyObject *key)
 static int
 look(Cache *c, PyObject *key, Dead *dead, Node **found)
 {
-    int gone;
     Py_hash_t hash = hash_of(key);
-    if ((hash == -1 && PyErr_Occurred()) || purge(c, dead, &gone) < 0)
+    if ((hash == -1 && PyErr_Occurred()) || purge(c, dead) < 0)
         return -1;
     return find(c, key, hash, found);
 }
@@ -131,19 +130,14 @@ cache_look(Cache *c, PyObject *key) /* (key as held, value, deadline), or None *
 static Py_ssize_t
 cache_length(Cache *c)
 {
-    Dead dead = {0};
-    int gone;
-    PyObject *result = settle(c, &dead, purge(c, &dead, &gone) < 0 ? NULL : Py_NewRef(Py_None));
-    Py_XDECREF(result);
-    return result == NULL ? -1 : (Py_ssize_t)c->items;
+    return purge_and_settle(c) < 0 ? -1 : (Py_ssize_t)c->items;
 }
 
 static PyObject *
 cache_purge(Cache *c, PyObject *unused)
 {
-    Dead dead = {0};
-    int gone;
-    return settle(c, &dead, purge(c, &dead, &gone) < 0 ? NULL : PyLong_FromLong(gone));
+    int gone = purge_and_settle(c);
+    return gone < 0 ? NULL : PyLong_FromLong(gone);
 }
 
 #endif

@@ -44,9 +44,8 @@ static PyObject *
 cache_take_oldest(Cache *c, PyObject *unused)
 {
     Dead dead = {0};
-    int gone;
-    if (purge(c, &dead, &gone) < 0)
-        return settle(c, &dead, NULL);
+    if (purge(c, &dead) < 0)
+        return NULL;
     if (c->items == 0)
         return settle(c, &dead, Py_NewRef(Py_None));
     Node *n = c->end.newer;
@@ -59,9 +58,8 @@ static PyObject *
 end_of(Cache *c, int newest)
 {
     Dead dead = {0};
-    int gone;
-    if (purge(c, &dead, &gone) < 0)
-        return settle(c, &dead, NULL);
+    if (purge(c, &dead) < 0)
+        return NULL;
     if (c->items == 0)
         return settle(c, &dead, Py_NewRef(Py_None));
     Node *n = newest ? c->end.older : c->end.newer;
@@ -94,9 +92,8 @@ static PyObject *
 cache_empty(Cache *c, PyObject *unused)
 {
     Dead dead = {0};
-    int gone;
-    if (purge(c, &dead, &gone) < 0)
-        return settle(c, &dead, NULL);
+    if (purge(c, &dead) < 0)
+        return NULL;
     empty(c, CLEARED, &dead);
     return settle(c, &dead, Py_NewRef(Py_None));
 }
@@ -123,13 +120,12 @@ cache_bound(Cache *c, PyObject *args)
     PyObject *max_items, *max_bytes, *max_entry;
     int64_t item_limit = c->item_limit, most = c->max_bytes, entry = c->entry_limit;
     Dead dead = {0};
-    int gone;
     if (!PyArg_ParseTuple(args, "OOO", &max_items, &max_bytes, &max_entry) ||
         limit_of(max_items, &item_limit) < 0 || limit_of(max_bytes, &most) < 0 ||
         limit_of(max_entry, &entry) < 0)
         return NULL;
-    if (purge(c, &dead, &gone) < 0)
-        return settle(c, &dead, NULL);
+    if (purge(c, &dead) < 0)
+        return NULL;
     int64_t goal = most < c->target ? most : c->target;
     int64_t above = c->byte_limit < most ? c->byte_limit : most;
     c->byte_limit = c->bytes <= goal ? goal : above;
@@ -168,9 +164,8 @@ static PyObject *
 cache_shed(Cache *c, PyObject *unused)
 {
     Dead dead = {0};
-    int gone;
-    if (purge(c, &dead, &gone) < 0)
-        return settle(c, &dead, NULL);
+    if (purge(c, &dead) < 0)
+        return NULL;
     obey(c, &dead);
     return settle(c, &dead, PyBool_FromLong(c->obeyed != c->target));
 }

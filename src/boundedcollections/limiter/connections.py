@@ -1,123 +1,24 @@
-"""
-How many may be inside at once: in all, and of one kind; the rest is refused, or waits a little.
+"""Who is let in, who waits, and why the rest is refused."""
 
-A server that takes every connection fails for all of them at once. `ConnectionLimiter` lets in
-so many, lets a bounded number wait in line, and refuses the rest at once, with the limit that was
-reached and the time after which it is worth coming back.
-"""
-
-import math
 import threading
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import Final
 
 from boundedcollections._core.budgets import Budget
 from boundedcollections._core.errors import Closed, LimitReached
-from boundedcollections._core.lease import Lease
 from boundedcollections._core.receiver import NOTHING, Nothing
 from boundedcollections._core.turns import OutOfTime, Turns, seconds_or_none
 from boundedcollections._core.units import non_negative_int, positive_int
+from boundedcollections.limiter.keys import Keys
+from boundedcollections.limiter.permit import Permit
+from boundedcollections.limiter.statistics import LimiterStatistics
 
 _WEIGHT_OF_THE_NEWEST: Final = 0.1
 """How much of the mean time inside is due to whoever left last."""
 _LEAST_RETRY_SECONDS: Final = 1.0
 _MOST_RETRY_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimiterStatistics:
-    """
-    The figures of one `ConnectionLimiter` at one moment. Totals count since its creation.
-
-    Always ``admitted == connections + released + leaked``, and whoever came was admitted, or
-    refused by one of the four, or gave up, or waits.
-
-    Attributes:
-        connections: how many are inside.
-        waiting: how many wait in line.
-        keys: how many different keys have somebody inside or waiting.
-        max_connections: the bound inside.
-        max_per_key: the bound for one key, inside and waiting together, or None.
-        max_waiting: the bound in line.
-        peak_connections: the most that were ever inside at once.
-        admitted: how many were ever let in.
-        released: how many went out again.
-        leaked: how many were lost without going out; their places came back.
-        refused_full: refused because all places were taken, and nobody may wait, or too many do.
-        refused_by_key: refused because of `max_per_key`.
-        refused_by_budget: refused because memory is critically short.
-        timed_out: refused because no place came free in time.
-        mean_seconds: the mean time inside, the last ones counting most; 0 while nobody has left.
-        closed: whether the limiter was closed.
-    """
-
-    connections: int
-    waiting: int
-    keys: int
-    max_connections: int
-    max_per_key: int | None
-    max_waiting: int
-    peak_connections: int
-    admitted: int
-    released: int
-    leaked: int
-    refused_full: int
-    refused_by_key: int
-    refused_by_budget: int
-    timed_out: int
-    mean_seconds: float
-    closed: bool
-
-
-class _Share:
-    """How many of one key are inside or waiting."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-class Permit(Lease):
-    """
-    The place of one connection; use it in a ``with``, or release it by hand.
-
-    >>> limiter = ConnectionLimiter(max_connections=10)
-    >>> with limiter.acquire_nowait():
-    ...     limiter
-    <ConnectionLimiter connections=1/10>
-
-    Attributes:
-        key: the key it was acquired for.
-    """
-
-    __slots__ = ("_inside", "_share", "_since", "key")
-
-    _owner: "ConnectionLimiter"
-
-    def __init__(self, owner: "ConnectionLimiter", key: Hashable) -> None:
-        self.key = key
-        self._inside = False
-        self._share: _Share | None = None
-        self._since = math.inf  # until it begins
-        self._owner = owner
-
-    @property
-    def released(self) -> bool:
-        """Whether the place was given back."""
-        return not self._inside
-
-    def __enter__(self) -> Self:
-        return self
-
-    def _give_back(self, *, leaked: bool) -> bool:
-        return self._owner._take_back(self, leaked=leaked)  # noqa: SLF001  # one mechanism
-
-    def _where(self) -> str:
-        return f"a permit of {self._owner._where()}"  # noqa: SLF001
 
 
 class ConnectionLimiter:
@@ -169,6 +70,7 @@ is reached; try again in 1 seconds
         "_clock",
         "_closed",
         "_inside",
+        "_keys",
         "_leaked",
         "_lock",
         "_max_connections",
@@ -180,7 +82,6 @@ is reached; try again in 1 seconds
         "_refused_by_key",
         "_refused_full",
         "_released",
-        "_shares",
         "_timed_out",
         "_turns",
         "name",
@@ -206,7 +107,7 @@ is reached; try again in 1 seconds
         self._clock = clock
         self._lock = threading.RLock()
         self._turns = Turns(self._lock, max_waiting=self._max_waiting)
-        self._shares: dict[Hashable, _Share] = {}
+        self._keys = Keys()
         self._inside = self._peak = self._admitted = self._released = self._leaked = 0
         self._refused_full = self._refused_by_key = self._refused_by_budget = self._timed_out = 0
         self._mean_seconds = 0.0
@@ -333,7 +234,7 @@ is reached; try again in 1 seconds
             return LimiterStatistics(
                 connections=self._inside,
                 waiting=self._turns.waiting,
-                keys=len(self._shares),
+                keys=len(self._keys),
                 max_connections=self._max_connections,
                 max_per_key=self._max_per_key,
                 max_waiting=self._max_waiting,
@@ -373,17 +274,8 @@ is reached; try again in 1 seconds
         if self._max_per_key is None:
             return
         with self._lock:
-            while True:
-                share = self._shares.setdefault(permit.key, _Share())
-                # No call between these lines; a share without anybody in it may have been removed.
-                if share.count >= self._max_per_key:
-                    break
-                share.count += 1
-                permit._share = share  # noqa: SLF001  # the other half of one mechanism
-                if self._shares.get(permit.key) is share:
-                    return
-                share.count -= 1
-                permit._share = None  # noqa: SLF001
+            if self._keys.book(permit, self._max_per_key):
+                return
             self._refused_by_key += 1
         raise self._refusal("max_per_key", self._max_per_key, self._max_per_key)
 
@@ -431,16 +323,10 @@ is reached; try again in 1 seconds
                     self._released += 1
                 self._learn(now - permit._since)  # noqa: SLF001
             if share is not None:
-                self._forget(permit.key, share)
+                self._keys.forget(permit.key, share)
         if was_inside:
             self._turns.wake_first()
         return was_inside
-
-    def _forget(self, key: Hashable, share: _Share) -> None:
-        """Remove the share of a key that has nobody here."""
-        # No call in here: whoever interrupts this finds the share there, or gone.
-        if not share.count and key in self._shares and self._shares[key] is share:
-            del self._shares[key]
 
     def _learn(self, stayed: float) -> None:
         if stayed < 0:  # it never began
@@ -475,7 +361,7 @@ is reached; try again in 1 seconds
             assert 0 <= self._inside <= self._peak <= self._max_connections, self._inside
             assert self._admitted == self._inside + self._released + self._leaked
             self._turns.check()
-            counts = [share.count for share in self._shares.values()]
+            counts = self._keys.counts()
             bound = 0 if self._max_per_key is None else self._max_per_key
             assert all(0 <= count <= bound for count in counts), counts
             assert self._max_per_key is None or sum(counts) >= self._inside, counts
