@@ -27,10 +27,10 @@ _ROUNDS: Final = 3
 _TOLD_TYPES: Final = 5
 _FROZEN_BY_PYTHON: Final = 1_000
 """Python 3.12 keeps some hundred objects of its own frozen."""
-if sys.version_info >= (3, 13):
-    _empty_caches = sys._clear_internal_caches  # noqa: SLF001  # documented, for hunting leaks
-else:
-    _empty_caches = sys._clear_type_cache  # noqa: SLF001
+_empty_caches: Callable[[], None] = (
+    getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # noqa: SLF001
+)
+"""What Python's own hunt for leaks calls; it has another name since 3.13."""
 
 
 class Checkable(Protocol):
