@@ -195,7 +195,7 @@ class TestTheBound:
             assert pool.current_bytes <= kept <= pool.current_bytes + 50 * 300
             assert pool.drain() == 50 * 64 * KiB
             drained, _ = tracemalloc.get_traced_memory()
-            assert drained < 10_000
+            assert drained < 50 * 64 * KiB // 100  # other threads allocate, too
         finally:
             tracemalloc.stop()
 
