@@ -49,7 +49,7 @@ def interleavings(
             failure.add_note(f"the plan was {plan}")
             raise
         points = max(points, scene.points)
-        some = chance.sample(range(points), chance.randint(1, switches))
+        some = chance.sample(range(points), min(chance.randint(1, switches), points))
         plan = {point: chance.random() for point in some}
 
 

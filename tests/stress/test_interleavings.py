@@ -296,3 +296,51 @@ def sleep_in(
     stream._lock = Lock(scene)
     monkeypatch.setattr(receiver, "ThreadWaiter", lambda: sleep(scene))
     monkeypatch.setattr(receiver, "waiter_here", lambda: sleep(scene))
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def step(self) -> None:
+        self.count = self.count + 1
+
+    def stumble(self) -> None:
+        self.count = int(self.count) + 1
+
+
+@pytest.mark.parametrize(
+    ("count", "has_gil", "expected"),
+    [
+        (Counter.step, True, {2}),
+        (Counter.stumble, True, {1, 2}),
+        (Counter.step, False, {1, 2}),
+    ],
+)
+def test_what_is_no_step_is_found(
+    count: Callable[[Counter], None], has_gil: bool, expected: set[int]
+) -> None:
+    counter: Counter
+
+    def prepare(_scene: Scene) -> list[Act]:
+        nonlocal counter
+        counter = Counter()
+        return [partial(count, counter)] * 2
+
+    with untraced():
+        assert expected == {
+            counter.count
+            for _ in interleavings(prepare, within=__file__, has_gil=has_gil, runs=100)
+        }
+
+
+def test_who_is_never_woken_is_found() -> None:
+    with untraced(), pytest.raises(AssertionError, match="wait for each other"):
+        list(
+            interleavings(
+                lambda scene: [lambda: Sleep(scene).sleep(None)],
+                within=LIBRARY,
+                has_gil=True,
+                runs=1,
+            )
+        )
