@@ -1,11 +1,12 @@
 """Whatever strikes a channel, wherever it strikes."""
 
 import contextlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interruptions import interrupted_everywhere
+from interruptions import collected_everywhere, interrupted_everywhere
 from streams import Bell, Receive, drained, run_once
 
 from boundedcollections import Batch, Closed, Lagged, WouldBlock
@@ -192,6 +193,50 @@ class TestInterruptions:
 
         for _ in interrupted_everywhere(prepare, strike, within="boundedcollections"):
             assert channel.statistics().sent == 1
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the collector waits for a better moment")
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("bounds", [*BOUNDS, (9, None), (9, 18)])
+@pytest.mark.parametrize("strike_by", ["send", "discard"])
+async def test_whatever_the_collector_runs_leaves_every_item_under_its_number(
+    operation: str, bounds: Bounds, strike_by: str
+) -> None:
+    told: dict[int, Any]
+    numbers: dict[Any, int]
+    channel: DropOldestChannel[bytes]
+
+    def send(*items: bytes) -> None:
+        for item in items:
+            suppressed(lambda item=item: numbers.__setitem__(item, channel.send(item)))  # type: ignore[misc]
+
+    def prepare() -> Callable[[], object]:
+        nonlocal told, numbers, channel
+        told, numbers = {}, {}
+        channel = DropOldestChannel(
+            max_items=bounds[0],
+            max_bytes=bounds[1],
+            on_drop=lambda seq, item, _: told.__setitem__(seq, item),
+        )
+        send(b"aa", b"b", b"c")
+        if operation == "send":
+            return lambda: send(b"dd")
+        return lambda: suppressed(lambda: note(OPERATIONS[operation](channel)))
+
+    def note(result: object) -> None:
+        if isinstance(result, Batch):
+            told.update(enumerate(result.items, result.first_seq))
+
+    def strike() -> None:
+        send(b"s", b"tt")
+        if strike_by == "discard":
+            channel.close(discard=True)
+
+    for _ in collected_everywhere(prepare, strike, within="boundedcollections"):
+        check_invariants(channel)
+        oldest = channel._first
+        told.update(enumerate((item for item, _ in drained(channel)), oldest))
+        assert all(numbers.get(item, seq) == seq for seq, item in told.items())
 
 
 def suppressed(call: Callable[[], object]) -> None:

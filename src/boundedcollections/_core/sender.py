@@ -34,8 +34,9 @@ class Sender(Generic[T]):
 
     The books are plain counters: a `Ledger` would cost more than all the rest of `send`. They
     need no repair, since every change is a `step` that **counts first and then acts, with no call
-    in between**: whatever interrupts a method between two steps, be it a thread or a handler,
-    finds books that are right, and may use the same stream.
+    in between**, not even one that looks up how to act: `_append` and `_popleft` are at hand.
+    Whatever interrupts a method between two steps, be it a thread or a handler, finds books that
+    are right, and may use the same stream.
 
     Most sends are one short step: there is room, and nobody sleeps. `_room` says so in one
     number: so many items may be held before a send has to look closer. It is 0 while somebody
@@ -43,6 +44,7 @@ class Sender(Generic[T]):
     """
 
     __slots__ = (
+        "_append",
         "_byte_limit",
         "_bytes",
         "_closed",
@@ -60,6 +62,7 @@ class Sender(Generic[T]):
         "_peak_bytes",
         "_peak_items",
         "_place",
+        "_popleft",
         "_rejected",
         "_room",
         "_sizeof",
@@ -90,6 +93,7 @@ class Sender(Generic[T]):
         self.name = name
         self._lock = threading.RLock()
         self._items: deque[Any] = deque()  # items, or (item, size) where sizes are counted
+        self._append, self._popleft = self._items.append, self._items.popleft  # see `steps`
         self._first = 0  # how many items have left the window, so the position of the oldest in it
         self._offset = first_seq  # an item's number is its position and this
         self._held = self._bytes = self._peak_items = self._peak_bytes = 0
@@ -149,21 +153,21 @@ class Sender(Generic[T]):
             Exception: whatever `sizeof` raises, or an error for what it returned; likewise.
         """
         if self._sizeof is None:
-            held = self._held
+            held, append = self._held, self._append
             if held < self._room:
                 self._held = held + 1
                 seq = self._first + held + self._offset
-                self._items.append(item)
+                append(item)
                 return seq
             return self._send_with_care(item, 0)
         booked = charge(item, size, self._sizeof)
         entry = (item, booked)
-        held = self._held
+        held, append = self._held, self._append
         if held < self._room and self._bytes + booked <= self._byte_limit:
             self._held = held + 1
             self._bytes += booked
             seq = self._first + held + self._offset
-            self._items.append(entry)
+            append(entry)
             return seq
         return self._send_with_care(entry, booked)
 
@@ -262,24 +266,26 @@ class Sender(Generic[T]):
                 raise self._too_large(size)
             if held > self._peak_items:
                 self._peak_items = held
+            popleft = self._popleft
             seq = self._first
             self._first = seq + 1
             self._held = held - 1
             self._dropped += 1
             if self._sizeof is None:
-                item = self._items.popleft()
+                item = popleft()
             else:
                 if self._bytes > self._peak_bytes:
                     self._peak_bytes = self._bytes
                 leaving = self._items[0][1]
                 self._bytes -= leaving
                 self._dropped_bytes += leaving
-                item, _ = self._items.popleft()
+                item, _ = popleft()
             dropped.append((seq + self._offset, item, cause) if self._tells else item)
+        append = self._append
         self._held = held + 1
         self._bytes += size
         seq = self._first + held + self._offset
-        self._items.append(entry)
+        append(entry)
         sleepers = self._parked
         if sleepers:
             self._parked = nobody
@@ -324,6 +330,7 @@ class Sender(Generic[T]):
                 self._peak_bytes = self._bytes
             if self._held > self._peak_items:
                 self._peak_items = self._held
+            popleft = self._popleft
             seq = self._first
             leaving = self._items[0][1]
             self._first = seq + 1
@@ -331,19 +338,21 @@ class Sender(Generic[T]):
             self._bytes -= leaving
             self._dropped += 1
             self._dropped_bytes += leaving
-            item, _ = self._items.popleft()
+            item, _ = popleft()
             dropped.append((seq + self._offset, item, _SIZE) if self._tells else item)
         return self._bytes > self._byte_limit
 
     @step
     def _clear(self, dropped: Dropped) -> None:
         fresh: deque[Any] = deque()
+        append, popleft = fresh.append, fresh.popleft
         held, seq = self._held, self._first
         if held > self._peak_items:
             self._peak_items = held
         if self._bytes > self._peak_bytes:
             self._peak_bytes = self._bytes
         entries, self._items = self._items, fresh
+        self._append, self._popleft = append, popleft
         self._first = seq + held
         self._dropped += held
         self._dropped_bytes += self._bytes

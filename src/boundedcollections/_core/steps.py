@@ -6,6 +6,12 @@ begins, where a call has returned, and where a loop starts over. So a method tha
 acts **without a call in between** is one step, undisturbed by threads and handlers alike. Taking a
 lock costs more than all the rest of such a method. In builds without a GIL, the lock is taken.
 
+A step may end with a call, but of a function that is at hand: ``append(item)``, with
+``append = self._items.append`` made long before. On 3.11, while a profiler, a debugger or a
+measurement of coverage is at work, ``self._items.append(item)`` first makes a bound method. To make
+one may run the garbage collector, and what that calls (a destructor, a callback) may do anything,
+or have threads switched: after the counting, and before the acting.
+
 Only a profiler or a debugger that is written in Python comes in between, as it may at any line.
 """
 
