@@ -223,7 +223,7 @@ class Bench:
         times.final += matches.final
         if not matches.final:
             matches = search.complete()
-            narrowing = search.narrowing(self.engine) or narrowing
+            narrowing = search.narrowing() or narrowing
         times.complete.append((time.thread_time() - began) * 1e3)
         times.incomplete += matches.incomplete
         return narrowing

@@ -165,7 +165,7 @@ def test_what_a_query_leaves_is_enough_for_a_longer_one(
     before = Search(snapshot, tables, text, 1_000)
     if not before.first().final:
         before.complete()
-    narrowing = before.narrowing(engine)
+    narrowing = before.narrowing()
     search = Search(snapshot, tables, text + more, 1_000, narrowing)
     first = search.first()
     matches = first if first.final else search.complete()

@@ -87,7 +87,7 @@ def test_beginnings_that_too_many_folders_hold_are_not_asked_for_again(
     first.likely()
     first.others()
     first.rest(is_poor=True)
-    left = first.narrowing(StandardEngine())
+    left = first.narrowing()
     cut = {(b"abc", True): Hits([], is_cut=True)}
     asked: list[bytes] = []
 

@@ -25,7 +25,7 @@ from weakref import ReferenceType, ref
 from boundedcollections.files import limits
 from boundedcollections.files.across import AcrossFolders
 from boundedcollections.files.chosen import Chosen
-from boundedcollections.files.engines import Engine, Hits, Matcher
+from boundedcollections.files.engines import Hits, Matcher
 from boundedcollections.files.folder_hits import FolderHits, FoundFolders
 from boundedcollections.files.folding import composed
 from boundedcollections.files.listings import FolderListings, Sized
@@ -42,12 +42,12 @@ class NarrowedNames(NamedTuple):
     Attributes:
         letters: the query.
         numbers: of the names.
-        matcher: of these names alone, in the same order.
+        matcher: of these names alone, in the same order; None until a longer query needs it.
     """
 
     letters: bytes
     numbers: Sequence[int]
-    matcher: Matcher
+    matcher: Matcher | None = None
 
 
 class Narrowing(NamedTuple):
@@ -167,10 +167,7 @@ class Candidates:
         elif self._narrowed is None:
             self._add_names(self._name_hits.of(self._chosen.letters, self._likely_spans()))
         else:
-            numbers = self._narrowed.numbers
-            everything = [range(len(numbers))]
-            hits = self._narrowed.matcher.hits(self._chosen.letters, everything, limits.MOST_HITS)
-            self._add_names(Hits([numbers[place] for place in hits.numbers], hits.is_cut))
+            self._add_names(self._hits_among(self._narrowed))
         self._across.add_folders(likely=True)
         self._across.add_ends()
         if len(self._chosen.files) < self._chosen.wanted:  # rather more than next to nothing
@@ -201,13 +198,11 @@ class Candidates:
         else:  # a path that holds the letters elsewhere might score as much
             self._chosen.incomplete = True
 
-    def narrowing(self, engine: Engine) -> Narrowing:
+    def narrowing(self) -> Narrowing:
         """Return what the next query may be narrowed by, after all tiers."""
         letters, narrowed = self._chosen.letters, self._narrowed
         if narrowed is None and not self._chosen.split and self._names is not None:
-            names = self._tables.names
-            matcher = engine.matcher([[names[number] for number in self._names]])
-            narrowed = NarrowedNames(letters, self._names, matcher)
+            narrowed = NarrowedNames(letters, self._names)
         return Narrowing(
             ref(self._tables), letters, narrowed, self._name_hits.found, self._folder_hits.kept()
         )
@@ -226,6 +221,16 @@ class Candidates:
         return [paths[number] for number in hits.numbers]
 
     # ── names ───────────────────────────────────────────────────────────────────────────────
+
+    def _hits_among(self, narrowed: NarrowedNames) -> Hits:
+        """Return those of the names that hold this query, too."""
+        numbers, matcher = narrowed.numbers, narrowed.matcher
+        if matcher is None:
+            names = self._tables.names
+            matcher = self._tables.engine.matcher([[names[number] for number in numbers]])
+            self._narrowed = narrowed._replace(matcher=matcher)  # for what may follow
+        hits = matcher.hits(self._chosen.letters, [range(len(numbers))], limits.MOST_HITS)
+        return Hits([numbers[place] for place in hits.numbers], hits.is_cut)
 
     def _files_of(self, names: range, prefix: bytes, above: bytes) -> Iterator[Sized]:
         """Yield the files with these names whose folders end with `above`."""

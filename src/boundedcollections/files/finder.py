@@ -111,7 +111,7 @@ class FileFinder:
         if not future.cancelled():
             _settle(future, search.complete)
         if not future.cancelled():
-            self._narrowing = search.narrowing(self._searcher.engine) or self._narrowing
+            self._narrowing = search.narrowing() or self._narrowing
 
 
 def _settle(future: "Future[FileMatches]", answer: Callable[[], FileMatches]) -> None:

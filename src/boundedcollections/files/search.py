@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final, overload
 
 from boundedcollections.files.candidates import Candidates, Narrowing
-from boundedcollections.files.engines import Engine
 from boundedcollections.files.query import Query
 from boundedcollections.files.scoring import align, begins_best, best_possible, fold
 from boundedcollections.files.snapshot import IndexSnapshot
@@ -134,9 +133,9 @@ class Search:
         self._score(candidates)
         return self._answer(incomplete=candidates.incomplete, final=True)
 
-    def narrowing(self, engine: Engine) -> Narrowing | None:
+    def narrowing(self) -> Narrowing | None:
         """Return what the next query may be narrowed by, after the complete answer."""
-        return None if self._candidates is None else self._candidates.narrowing(engine)
+        return None if self._candidates is None else self._candidates.narrowing()
 
     def _cannot_be_better(self) -> bool:
         term, *others = self._query.terms
