@@ -7,7 +7,7 @@ had a compiler, those in `_folders.c` take their place, which make no object of 
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 ListFolder = Callable[[bytes, int], tuple[bytes, int, list[bytes]] | None]
@@ -31,23 +31,39 @@ def list_folder_in_python(path: bytes, most: int) -> tuple[bytes, int, list[byte
     """
     files: list[bytes] = []
     folders: list[bytes] = []
+    others: list[bytes] = []
     try:
         with os.scandir(path) as entries:
-            for entry in islice(entries, most + 1):
-                if entry.is_file(follow_symlinks=False):
-                    files.append(entry.name)
-                elif entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.name)
-                elif entry.is_symlink():
-                    files.append(entry.name)
-                else:
-                    return None
+            sort_out(islice(entries, most + 1), files, folders, others)
     except OSError:
         return None
-    if len(files) + len(folders) > most:
+    if others or len(files) + len(folders) > most:
         return None
     files.sort()
     return b"\0" + b"\0".join(files) if files else b"", len(files), folders
+
+
+def sort_out(
+    entries: Iterator[os.DirEntry[bytes]],
+    files: list[bytes],
+    folders: list[bytes],
+    others: list[bytes],
+) -> None:
+    """
+    Add the name of each entry where it belongs; links are files.
+
+    Raises:
+        OSError: the listing ends here, or an entry cannot be told; then one may go on behind it.
+    """
+    for entry in entries:
+        if entry.is_file(follow_symlinks=False):
+            files.append(entry.name)
+        elif entry.is_dir(follow_symlinks=False):
+            folders.append(entry.name)
+        elif entry.is_symlink():
+            files.append(entry.name)
+        else:
+            others.append(entry.name)
 
 
 def stamp_of_in_python(path: bytes, settled: int) -> int:

@@ -283,28 +283,22 @@ class Walk:
     def _next_batch(self, entries: Entries, path: RawPath) -> tuple[Names, Names, bool]:
         """Return the names of the next files and folders, and whether there are no more."""
         files: Names = []
-        folders: Names = []
-        others = failures = 0
+        names: Names = []
+        others: Names = []
+        failures = 0
         batch = islice(entries, _BATCH_ENTRIES)
         while True:
             try:
-                for entry in batch:
-                    if entry.is_file(follow_symlinks=False):
-                        files.append(entry.name)
-                    elif entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.name)
-                    elif entry.is_symlink():
-                        files.append(entry.name)
-                    else:
-                        others += 1
+                folders.sort_out(batch, files, names, others)
                 break
             except OSError as error:  # of one entry, or of the listing, which ends with it
                 if error.errno in EXHAUSTED:
                     raise
                 self._note_failure(path, error.errno)
                 failures += 1
-        self._left_out.skipped += others
-        return files, folders, len(files) + len(folders) + others + failures < _BATCH_ENTRIES
+        self._left_out.skipped += len(others)
+        read = len(files) + len(names) + len(others) + failures
+        return files, names, read < _BATCH_ENTRIES
 
     def _scope_in(self, path: str, outer: Scope | None, *, has_git: bool) -> Scope | None:
         assert self.ignore_files is not None
