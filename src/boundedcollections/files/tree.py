@@ -56,8 +56,8 @@ class Tree:
     >>> tree.path(src), tree.blocks(src), tree.folders(root)
     ('src/', [b'\x00a.py\x00b.py'], [1])
 
-    A walk over a large tree has very many folders. Columns of what is known of them take a third
-    of the time that an object for each takes, and the garbage collector has less to walk through.
+    A walk has very many folders. Lists of what is known of them are made more quickly than an object
+    for each, and leave less for the garbage collector to walk through.
 
     Attributes:
         paths: of each folder, relative to the root, as the file system encodes it, with a final
