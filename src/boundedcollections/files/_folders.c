@@ -3,6 +3,7 @@
 #include <Python.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #ifdef __APPLE__
@@ -35,6 +36,17 @@ add(Names *names, const char *name)
     return 1;
 }
 
+/* Return the kind of an entry, asking for it where the listing does not tell. */
+static int
+kind_of(DIR *folder, const struct dirent *entry)
+{
+    struct stat status;
+    if (entry->d_type == DT_UNKNOWN &&
+        fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        return IFTODT(status.st_mode);
+    return entry->d_type;
+}
+
 /* Read a folder; return whether all went well, and there was nothing unusual. */
 static int
 read_folder(const char *path, long long most, Names *files, Names *folders)
@@ -53,12 +65,11 @@ read_folder(const char *path, long long most, Names *files, Names *folders)
         const char *name = entry->d_name;
         if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')))
             continue;
-        if (--most < 0)
-            is_plain = 0;
-        else if (entry->d_type == DT_REG || entry->d_type == DT_LNK)
+        int kind = --most < 0 ? DT_UNKNOWN : kind_of(folder, entry);
+        if (kind == DT_REG || kind == DT_LNK)
             is_plain = add(files, name);
         else
-            is_plain = entry->d_type == DT_DIR && add(folders, name);
+            is_plain = kind == DT_DIR && add(folders, name);
     }
     closedir(folder);
     return is_plain;

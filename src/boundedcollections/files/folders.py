@@ -19,7 +19,7 @@ def list_folder_in_python(path: bytes, most: int) -> tuple[bytes, int, list[byte
     Return the names of the files and folders in a folder, if there is nothing unusual about it.
 
     Links are files. What is unusual has to be looked at entry by entry: something else than files
-    and folders, more than `most` entries, a kind that the listing does not tell, an error.
+    and folders, more than `most` entries, an entry whose kind the system does not tell, an error.
 
     Args:
         path: of the folder.
