@@ -14,6 +14,7 @@ from boundedcollections import RemovalCause, SizeAwareLRU
 from boundedcollections._core.ledger import Ledger
 from boundedcollections._core.tables import allocated
 from boundedcollections.lru.entries import Entry
+from boundedcollections.testing import check_invariants
 
 SHAPES: dict[str, Callable[[random.Random, int], tuple[Any, Any]]] = {
     "str to float": lambda source, number: (f"user:{number:08}", source.random()),
@@ -266,3 +267,18 @@ def test_deadlines_are_charged_for_what_they_take() -> None:
         now, _ = memory()
     assert cache.statistics().evicted.items > 0
     assert 0.8 * cache.current_bytes - OBJECT_BYTES <= now <= cache.current_bytes + OBJECT_BYTES
+
+
+@pytest.mark.usefixtures("every_plain_cache")
+def test_an_entry_put_back_into_a_full_index_is_booked_with_the_tables_that_it_makes() -> None:
+    """As after a switch of threads at a bad moment: to take a key out does not free its slot."""
+    cache: Any = SizeAwareLRU(max_bytes=100_000)
+    while not cache or cache._meter.left:
+        cache[len(cache)] = "v"
+    held, full = len(cache), cache.current_bytes
+    cache.resize(max_bytes=full)
+    cache._under_lock(lambda left: cache._put_back(cache._entries.pop(held - 1), left))
+    check_invariants(cache)
+    assert cache.current_bytes <= full
+    assert len(cache) < held  # what was evicted has made room for them
+    assert cache[held - 1] == "v"

@@ -50,11 +50,24 @@ class Flight:
         loop: its event loop, if a task loads there; None if the thread itself does.
         task: that task.
         sleepers: who waits for it.
+        called: whether the loader was called.
+        returned: whether it has returned a value.
         landed: whether it is over; then `value` or `error` says how, or neither, if it was
             abandoned.
     """
 
-    __slots__ = ("error", "landed", "leg", "loop", "sleepers", "task", "thread", "value")
+    __slots__ = (
+        "called",
+        "error",
+        "landed",
+        "leg",
+        "loop",
+        "returned",
+        "sleepers",
+        "task",
+        "thread",
+        "value",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.leg = _Leg()
@@ -62,7 +75,7 @@ class Flight:
         self.loop = loop
         self.task: asyncio.Task[None] | None = None
         self.sleepers: dict[Sleeper, Sleeper] = {}
-        self.landed = False
+        self.called = self.returned = self.landed = False
         self.value: Any = GONE
         self.error: BaseException | None = None
 
@@ -169,8 +182,9 @@ class Loads(Generic[K]):
             _under_way.set((*before, flight.leg))
             value = look()  # another load may have landed just now
             if value is GONE:
-                with self._counting():
-                    value = loader(key)
+                flight.called = True
+                value = loader(key)
+                flight.returned = True
                 value = keep(value)
         except BaseException as error:
             flight.error = error
@@ -192,8 +206,9 @@ class Loads(Generic[K]):
         try:
             value = look()
             if value is GONE:
-                with self._counting():
-                    value = await loader(key)
+                flight.called = True
+                value = await loader(key)
+                flight.returned = True
                 value = keep(value)
             flight.value = value
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is for those who wait
@@ -208,22 +223,13 @@ class Loads(Generic[K]):
                 self._land(key, flight)
                 raise
 
-    @contextlib.contextmanager
-    def _counting(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            with self._lock:
-                self.failed += 1
-            raise
-        with self._lock:
-            self.done += 1
-
     def _land(self, key: K, flight: Flight) -> None:
         """End `flight`, and wake who waits for it; to end it again is harmless."""
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
+                self.done += flight.returned
+                self.failed += flight.called and not flight.returned
         flight.landed = True
         wake_all(dict(flight.sleepers))
 

@@ -310,6 +310,8 @@ class Recency(Store, Generic[K, V]):
         self._meter.doubt()
         if self._entries.setdefault(mapped.key, mapped) is not mapped:
             self._detach(mapped, _REPLACED, left)  # while it was out a newer one was written
+        elif self._settle_tables():  # it took a slot, though it had one before
+            self._shrink(left)
 
     def _count(self) -> int:
         return len(self._order)
