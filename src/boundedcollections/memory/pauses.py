@@ -54,6 +54,8 @@ class PauseRecorder:
 
     A collection may strike at any allocation, in the middle of whatever holds a lock. So nothing
     here takes one: a collection is noted by two assignments, of which the last one shows it.
+    One that strikes where no call is left before a `RecursionError` is not noted; Python says so on
+    stderr.
 
     Args:
         clock: seconds, for differences.

@@ -195,6 +195,7 @@ class TestInARoom:
             child = int(text["text"].split()[1])
             await eventually(lambda: not is_running(child))
 
+    @pytest.mark.usefixtures("silent_collector")
     async def test_garbage_is_told_once_counted_and_survived(self, root: Path) -> None:
         async with serving(root, agent=faulty(root, "garbage")) as url, Client(url) as ann:
             await ann.join()
