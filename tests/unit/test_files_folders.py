@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -104,7 +105,7 @@ class TestListing:
             folders.list_folder(b"a\0b", 3)
 
     def test_nothing_is_left_behind(self, tmp_path: Path) -> None:
-        plant(tmp_path / "usual", "a", "b/c")
+        plant(tmp_path / "usual", "a" * 200, "b/c")
         plant(tmp_path / "large", *map(str, range(40)))
         os.mkfifo(tmp_path / "usual" / "b" / "pipe")
         before = open_descriptors()
@@ -115,6 +116,13 @@ class TestListing:
                 folders.stamp_of(os.fsencode(tmp_path), AT_ANY_TIME)
 
         assert_no_growth(operation, operations=600)
+        tracemalloc.start()
+        try:
+            for _ in range(500):
+                operation()
+            assert tracemalloc.get_traced_memory()[0] < 50_000  # other threads allocate, too
+        finally:
+            tracemalloc.stop()
         gc.collect()
         assert open_descriptors() == before
 
@@ -158,6 +166,8 @@ class TestStamps:
         file = plant(tmp_path, "a") / "a"
         path, changed = os.fsencode(file), file.stat().st_ctime_ns
         assert folders.stamp_of(path, changed) == folders.stamp_of(path, AT_ANY_TIME)
+        assert folders.stamp_of(path, changed - 1) == 0
+        os.utime(path, (1, 1))  # which is a change of its own
         assert folders.stamp_of(path, changed - 1) == 0
         os.utime(path, ns=(changed + 10**12, changed + 10**12))  # a time that is still to come
         assert folders.stamp_of(path, changed + 10**11) == 0

@@ -24,7 +24,7 @@ add(Names *names, const char *name)
     size_t length = strlen(name) + 1;
     if (length > names->room - names->size) {
         size_t room = 2 * names->room + 1024; /* a name has at most 256 */
-        char *text = realloc(names->text, room);
+        char *text = PyMem_RawRealloc(names->text, room);
         if (text == NULL)
             return 0;
         names->text = text;
@@ -85,8 +85,8 @@ compare(const void *one, const void *other)
 static char *
 sorted_block(const Names *names)
 {
-    const char **places = malloc(names->count * sizeof(*places));
-    char *block = malloc(names->size + 1); /* `stpcpy` ends with a NUL */
+    const char **places = PyMem_RawMalloc(names->count * sizeof(*places));
+    char *block = PyMem_RawMalloc(names->size + 1); /* `stpcpy` ends with a NUL */
     if (places != NULL && block != NULL) {
         const char *name = names->text;
         for (size_t i = 0; i < names->count; i++, name += strlen(name) + 1)
@@ -99,10 +99,10 @@ sorted_block(const Names *names)
         }
     }
     else {
-        free(block);
+        PyMem_RawFree(block);
         block = NULL;
     }
-    free(places);
+    PyMem_RawFree(places);
     return block;
 }
 
@@ -142,9 +142,9 @@ list_folder(PyObject *module, PyObject *args)
                                (Py_ssize_t)files.count, list_of(&folders));
     else
         result = Py_NewRef(Py_None);
-    free(files.text);
-    free(folders.text);
-    free(block);
+    PyMem_RawFree(files.text);
+    PyMem_RawFree(folders.text);
+    PyMem_RawFree(block);
     return result;
 }
 

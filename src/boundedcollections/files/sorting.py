@@ -22,7 +22,7 @@ def in_order(texts: list[str]) -> list[str]:
 
 def in_order_of_texts(names: list[bytes]) -> list[bytes]:
     """Return the names in the order of what they are when decoded."""
-    if len(names) <= _PIECE and (len(names) < 2 or b"".join(names).isascii()):  # noqa: PLR2004
+    if len(names) <= _PIECE and b"".join(names).isascii():
         names.sort()  # which is the same then
         return names
     return [encoded(text) for text in in_order([decoded(name) for name in names])]
